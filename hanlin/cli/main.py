@@ -1,0 +1,87 @@
+"""`hanlin VERB …`: the verb is a file in `commands/`, read only when it is asked for.
+
+So `hanlin --help` costs milliseconds: it reads the first line of each file and imports none of them.
+A HanlinError becomes its two lines on standard error and exit code 2; `--debug` adds the traceback.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from hanlin import __version__
+from hanlin.core.errors import ConfigError, HanlinError, did_you_mean
+
+COMMANDS = Path(__file__).parent / "commands"
+
+
+class Verbs(click.Group):
+    """A group whose commands are the files of `commands/`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102
+        return sorted(path.stem for path in COMMANDS.glob("[a-z]*.py"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, D102
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        from importlib import import_module
+
+        return import_module(f"hanlin.cli.commands.{cmd_name}").command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):  # noqa: ANN201, D102
+        if args and args[0] not in self.list_commands(ctx):
+            raise ConfigError(f"{args[0]!r} is not a verb of hanlin", did_you_mean(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: D102
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, _first_line(COMMANDS / f"{name}.py")) for name in self.list_commands(ctx)])
+
+
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8") as source:
+        return source.readline().strip().strip('"').rstrip(".")
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="hanlin")
+@click.option("--debug", is_flag=True, help="On an error, print the traceback too.")
+def hanlin(debug: bool) -> None:
+    """Hanlin (翰林): a language model's whole life on your own machine.
+
+    `hanlin VERB --help` explains each verb. `hanlin tour` shows them all at work.
+    """
+    del debug  # read from the arguments in main(): errors can come before click has parsed it
+
+
+def main() -> None:
+    """The console script. Exit codes: 0 done, 2 an error with its fix, 130 interrupted."""
+    try:
+        code = hanlin.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except HanlinError as error:
+        _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "hanlin"
+        _fail(f"{error.format_message().rstrip('.')}\n  fix: see `{path} --help`")
+    except click.ClickException as error:
+        _fail(f"{error.format_message()}\n  fix: see `hanlin --help`")
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("\n")
+        sys.exit(130)
+    except BrokenPipeError:  # `hanlin … | head` closed our output: nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(message: str) -> None:
+    if "--debug" in sys.argv:
+        import traceback
+
+        traceback.print_exc()
+    sys.stderr.write(f"{message}\n")
+    sys.exit(2)

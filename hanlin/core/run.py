@@ -1,0 +1,83 @@
+"""A run folder: settings in, everything a run leaves behind out.
+
+    out/tour/
+        run.toml        the resolved settings; `hanlin … run.toml` repeats the run
+        log.jsonl       one line per event, each with the seconds since the start
+        …               whatever the run makes: report.html, weights, plots
+
+Files are written whole or not at all: first beside the place, then moved onto it.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import tomli_w
+
+from hanlin.core.errors import CapacityError, StoreError
+from hanlin.core.settings import Settings
+
+
+class Run:
+    """One run's folder, made on entry; logging appends, `write` replaces whole files."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        """Make the folder and write the resolved settings into it.
+
+        Raises:
+            StoreError: the folder cannot be made or written.
+        """
+        self.folder = folder
+        self.started = time.monotonic()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror}", "choose another folder with out=…") from None
+        (folder / "log.jsonl").unlink(missing_ok=True)
+        plain = settings.model_dump(mode="json", exclude_none=True)
+        self.write("run.toml", tomli_w.dumps(plain).encode())
+
+    def write(self, name: str, content: bytes) -> Path:
+        """One file of the run, replaced whole."""
+        path = self.folder / name
+        with replacing(path) as sink:
+            sink.write(content)
+        return path
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Append one event to log.jsonl, stamped with the seconds since the run began."""
+        line = json.dumps({"seconds": round(time.monotonic() - self.started, 3), **event}, ensure_ascii=False)
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as sink:
+            sink.write(f"{line}\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at `path` only when the block ends well: written beside it, flushed to disk, moved onto it.
+
+    Raises:
+        CapacityError: the disk is full; `path` is as it was.
+        StoreError: the folder cannot be written.
+    """
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}", "choose a folder you may write to") from None
+    try:
+        with os.fdopen(handle, "wb") as sink:
+            yield sink
+            sink.flush()
+            os.fsync(sink.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(beside).chmod(0o666 & ~umask)
+        Path(beside).replace(path)
+    except OSError as error:
+        raise CapacityError(f"{path} could not be written: {error.strerror}", "free some disk space, then again") from None
+    finally:
+        Path(beside).unlink(missing_ok=True)
