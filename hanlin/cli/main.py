@@ -22,14 +22,14 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102
         return sorted(path.stem for path in COMMANDS.glob("[a-z]*.py"))
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, D102
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: D102
         if cmd_name not in self.list_commands(ctx):
             return None
         from importlib import import_module
 
         return import_module(f"hanlin.cli.commands.{cmd_name}").command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):  # noqa: ANN201, D102
+    def resolve_command(self, ctx: click.Context, args: list[str]):  # noqa: D102
         if args and args[0] not in self.list_commands(ctx):
             raise ConfigError(f"{args[0]!r} is not a verb of hanlin", did_you_mean(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)

@@ -1,1 +1,1 @@
-"""Settings, errors, run folders, plug-in lookup and the machine: what every room leans on. Knows nothing of language."""
+"""Settings, errors, run folders, plug-ins, the machine: what every room leans on. Knows nothing of language."""

@@ -8,9 +8,10 @@
 Files are written whole or not at all: first beside the place, then moved onto it.
 """
 
+import errno
 import json
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,23 +62,23 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears at `path` only when the block ends well: written beside it, flushed to disk, moved onto it.
 
     Raises:
-        CapacityError: the disk is full; `path` is as it was.
-        StoreError: the folder cannot be written.
+        CapacityError: the disk, a quota or the size limit of files is full; `path` is as it was.
+        StoreError: the folder or the file cannot be written.
     """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        sink = beside.open("xb")
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}", "choose a folder you may write to") from None
     try:
-        with os.fdopen(handle, "wb") as sink:
+        with sink:
             yield sink
             sink.flush()
             os.fsync(sink.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(beside).chmod(0o666 & ~umask)
-        Path(beside).replace(path)
+        beside.replace(path)
     except OSError as error:
-        raise CapacityError(f"{path} could not be written: {error.strerror}", "free some disk space, then again") from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise CapacityError(f"{path}: {error.strerror}", "free some disk space, then again") from None
+        raise StoreError(f"{path} cannot be written: {error.strerror}", "choose another place for it") from None
     finally:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)

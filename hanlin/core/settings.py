@@ -44,7 +44,9 @@ def explain(error: ValidationError, kind: type[BaseModel], where: str = "") -> C
     if first["type"] == "missing":
         return ConfigError(f"{path} is missing", f"set it: {path} = …")
     reason = first["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{path} = {shown(first['input'])}: {reason[:1].lower()}{reason[1:]}", f"give {path} another value")
+    return ConfigError(
+        f"{path} = {shown(first['input'])}: {reason[:1].lower()}{reason[1:]}", f"give {path} another value"
+    )
 
 
 def dotted(loc: Iterable[str | int]) -> str:
@@ -106,7 +108,9 @@ def _placed(values: Mapping[str, Any], path: list[str], value: Any, whole: str) 
         return {**values, head: value}
     inner = values.get(head, {})
     if not isinstance(inner, Mapping):
-        raise ConfigError(f"{whole}: {head} is {shown(inner)}, not a section", f"override {head} itself, or another key")
+        raise ConfigError(
+            f"{whole}: {head} is {shown(inner)}, not a section", f"override {head} itself, or another key"
+        )
     return {**values, head: _placed(inner, rest, value, whole)}
 
 

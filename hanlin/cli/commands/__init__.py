@@ -1,1 +1,4 @@
-"""One file per verb; each defines `command`, a click command. Its docstring's first line is the verb's line in `hanlin --help`."""
+"""One file per verb; each defines `command`, a click command.
+
+The first line of its docstring is the verb's line in `hanlin --help`.
+"""
