@@ -1,0 +1,43 @@
+"""What a stage of the tour can say: a line, a piece of streamed text, a table, a picture, a figure for the record."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of an answer as it streams; the pieces of one answer stand on one paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns, all of them text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture as SVG, with the sentence that stands for it where it cannot be seen."""
+
+    svg: str = field(repr=False)
+    alt: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Numbers for the run's log, named with their unit."""
+
+    values: dict[str, float | int | str]
+
+
+Note = Line | Piece | Table | Plot | Figures

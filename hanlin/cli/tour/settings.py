@@ -1,0 +1,33 @@
+"""The tour's run file: `runs/tour.toml`, or these defaults."""
+
+from typing import Literal
+
+from hanlin.core.settings import Settings
+
+STAGES = ("pull", "show", "next", "generate", "chat", "score")
+
+
+class ModelSettings(Settings):
+    """Which model the tour shows."""
+
+    use: str = ""
+    """A name in the store, a hub name, a folder or a GGUF file; empty for the default model."""
+
+
+class RunFile(Settings):
+    """The tour's settings; every key can be overridden as `key=value`."""
+
+    verb: Literal["tour"] = "tour"
+    """Which verb of `hanlin` runs this file."""
+    name: str = "tour"
+    """What this run is called."""
+    out: str = "out/tour"
+    """The run folder: report.html, log.jsonl and run.toml land there."""
+    seed: int = 0
+    """Seed of everything sampled."""
+    lang: Literal["", "en", "zh"] = ""
+    """Language of the explanations; empty follows the machine's own."""
+    stages: tuple[str, ...] = STAGES
+    """The stages to take, in order; each is a file of `hanlin/cli/tour/stages`."""
+    model: ModelSettings = ModelSettings()
+    """The model to show."""
