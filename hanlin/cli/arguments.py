@@ -1,0 +1,137 @@
+"""What stands after a verb: which word is the model, which is text, which is a file. One rule for every verb.
+
+    hanlin VERB TEXT              one argument is the text; the default model takes it
+    hanlin VERB MODEL TEXT        of two, the first is the model
+    hanlin VERB -m MODEL TEXT     the model by name: what follows is all text or files
+
+A text argument that names an existing file is read from it, `-` is standard input, anything else is the text itself.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hanlin.core.errors import ConfigError, DataError, shown
+
+READ_BYTES = 64 << 20
+LOOKS_LIKE_A_FILE = re.compile(
+    r"(?:\.{0,2}|~)/[^\s/]\S*|\S+\.(?:txt|md|rst|json|jsonl|csv|tsv|html?|xml|py|log|toml|ya?ml|gguf)", re.I
+)
+
+
+def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option `-m/--model NAME`, which arrives as the keyword `model`."""
+    text = "A stored name, a hub name (org/name), a folder or a .gguf file  [default: smollm2-135m-instruct]"
+    return click.option("-m", "--model", "model", metavar="NAME", help=text)(function)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text the user gave, and where it came from."""
+
+    text: str
+    """What it says."""
+    source: str | None
+    """The file's path, "standard input", or None when the argument itself is the text."""
+    is_cut: bool = False
+    """Only its beginning was read."""
+
+
+def model_and_text(arguments: tuple[str, ...], model: str | None = None) -> tuple[str | None, str]:
+    """`(model or None for the default, text argument)` of a verb that takes one text.
+
+    Raises:
+        ConfigError: no text, or more arguments than a model and a text.
+    """
+    most = 1 if model else 2
+    if not arguments:
+        raise ConfigError("there is no text", "give one in quotes, name a file, or pipe it in and write -")
+    if len(arguments) > most:
+        fix = 'put the text in quotes: "…"'
+        raise ConfigError(
+            f"{len(arguments)} arguments, but {'a text is' if model else 'a model and a text are'} all", fix
+        )
+    if model or len(arguments) == 1:
+        return model, arguments[-1]
+    return arguments[0], arguments[1]
+
+
+def model_and_files(arguments: tuple[str, ...], model: str | None = None) -> tuple[str | None, tuple[str, ...]]:
+    """`(model or None for the default, files)` of a verb that takes many files.
+
+    The first of several is the model unless it is `-` or a file that is no .gguf.
+
+    Raises:
+        ConfigError: no file.
+    """
+    if not arguments:
+        raise ConfigError("there is no file", "name one or more, or pipe text in and write -")
+    first = Path(arguments[0])
+    is_text = arguments[0] == "-" or (is_file(arguments[0]) and first.suffix.lower() != ".gguf")
+    if model or len(arguments) == 1 or is_text:
+        return model, arguments
+    return arguments[0], arguments[1:]
+
+
+def read_text(argument: str, limit_bytes: int = READ_BYTES) -> Text:
+    """The text that an argument stands for: standard input, an existing file, or itself. At most `limit_bytes` of it.
+
+    Raises:
+        DataError: a folder, a missing or unreadable file, something that is not UTF-8 text, or an empty text.
+    """
+    if argument == "-":
+        return _decoded(sys.stdin.buffer.read(limit_bytes + 1), "standard input", limit_bytes)
+    path = Path(argument).expanduser() if len(argument) < 4096 and "\0" not in argument else Path()
+    if is_file(argument):
+        try:
+            with path.open("rb") as source:
+                return _decoded(source.read(limit_bytes + 1), str(path), limit_bytes)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+    if ("/" in argument or argument in (".", "..")) and _is(path, Path.is_dir):
+        raise DataError(f"{argument} is a folder", "name a file in it")
+    if LOOKS_LIKE_A_FILE.fullmatch(argument):
+        raise DataError(f"there is no file {shown(argument)}", "check the path; to mean these words, pipe them in: … -")
+    if any("\ud800" <= character <= "\udfff" for character in argument):
+        raise DataError(f"{shown(argument)} is not UTF-8 text", "check the terminal's encoding, or give a UTF-8 file")
+    if not argument:
+        raise DataError("the text is empty", "give at least one character")
+    return Text(argument, None)
+
+
+def is_file(argument: str) -> bool:
+    """Whether the argument names an existing file (or pipe); a long text never does."""
+    if len(argument) >= 4096 or "\0" in argument:
+        return False
+    path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
+    return _is(path, Path.is_file) or _is(path, Path.is_fifo)
+
+
+def _is(path: Path, test: Callable[[Path], bool]) -> bool:
+    try:
+        return test(path)
+    except (OSError, ValueError):  # a sentence can be too long for a file name, or hold what no path may
+        return False
+
+
+def _decoded(content: bytes, source: str, limit_bytes: int) -> Text:
+    is_cut = len(content) > limit_bytes
+    content = content[:limit_bytes]
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if not (is_cut and error.start > len(content) - 4):
+            fix = "give a text file in UTF-8: iconv -f OLD -t UTF-8 turns other encodings into it"
+            what = f"{source} is not UTF-8 text: byte {error.start:,} is 0x{content[error.start]:02x}"
+            raise DataError(what, fix) from None
+        text = content[: error.start].decode("utf-8")  # the cut went through a character
+    if "\0" in text:
+        raise DataError(f"{source} is not text: it has a zero byte at {text.index(chr(0)):,}", "give a text file")
+    if not text:
+        raise DataError(f"{source} is empty", "give at least one character")
+    return Text(text, source, is_cut)
