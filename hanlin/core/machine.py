@@ -6,7 +6,8 @@ Threads beyond the allowed cores are the costliest mistake of the field: they ca
 
 import os
 import re
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,0 +1,1 @@
+"""What `hanlin doctor` looks at, one file a subject: facts of the machine, the network, what fits, how it is shown."""
