@@ -5,6 +5,7 @@ with `make -n`: the gate runs the real thing. A block marked `net` (```sh net) n
 and is only parsed.
 """
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -64,3 +65,11 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text("utf-8")) if "://" not in link and "mailto:" not in link]
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert not missing
+
+
+def test_the_page_of_commands_is_what_help_says() -> None:
+    spec = importlib.util.spec_from_file_location("build", ROOT / "docs" / "build.py")
+    assert spec is not None and spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == build.page(), "run make docs"
