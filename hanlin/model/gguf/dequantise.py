@@ -11,8 +11,8 @@ from hanlin.core.errors import WeightsError
 from hanlin.model.gguf import blocks32, blocks256
 from hanlin.model.gguf.format import TensorType
 
-WEIGHTS_AT_ONCE = 1 << 16
-"""256 KB of float32: measured on SmolLM2 (Q4_1), pieces 4 times smaller or larger are a tenth slower."""
+WEIGHTS_AT_ONCE = 1 << 17
+"""512 KB of float32. SmolLM2 (Q4_1) on two threads: 0.16 s; at a quarter of it 0.31 s, at eight times 0.17 s."""
 
 TURN = {
     TensorType.F32: blocks32.f32,

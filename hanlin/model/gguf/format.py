@@ -6,7 +6,6 @@ Reference: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, and `ggml.
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from math import prod
-from typing import Self
 
 MAGIC = b"GGUF"
 ALIGNMENT = 32
@@ -88,7 +87,7 @@ class TensorType(Enum):
     block_size: int
     block_bytes: int
 
-    def __new__(cls, number: int, block_size: int, block_bytes: int) -> Self:
+    def __new__(cls, number: int, block_size: int, block_bytes: int) -> "TensorType":  # noqa: PYI034, beartype has no Self here
         """A member whose value is ggml's number."""
         member = object.__new__(cls)
         member._value_ = number
@@ -112,7 +111,7 @@ class TensorInfo:
     @property
     def width(self) -> int:
         """Weights in a row."""
-        return self.shape[-1] if self.shape else 1
+        return self.shape[-1]
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
@@ -39,11 +39,11 @@ class GGUFFile:
     path: Path
     metadata: dict[str, Any]
     tensors: dict[str, TensorInfo]
-    parts: tuple[UInt8[np.ndarray, " bytes"], ...]
+    parts: tuple[UInt8[np.ndarray, "..."], ...]
     """The bytes of each part, mapped read-only."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> "GGUFFile":
         """Map a file, and every part of a split one, and check all of its lengths and offsets.
 
         Raises:
