@@ -1,0 +1,76 @@
+"""Chat templates: a conversation in, the text its model was trained to continue out, byte for byte as Transformers'.
+
+A template is a Jinja program that came with the model, so it is a stranger's code. It runs in `hanlin.text.sandbox`:
+no file, no import, no Python internals, and a budget of work and memory.
+The variables it sees: https://huggingface.co/docs/transformers/chat_templating_writing
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hanlin.core.errors import RefusedError, TokenizerError, shown
+from hanlin.text import sandbox
+from hanlin.text.message import Message
+
+REASONING = ("reasoning_content", "thinking", "reasoning")
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A model's chat format: its Jinja source and the special tokens it may name."""
+
+    source: str
+    """The template for plain conversations."""
+    special: Mapping[str, str] = field(default_factory=dict)
+    """Names a template uses for special tokens: `bos_token`, `eos_token` and so on."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Further templates by name; `tool_use` is taken when there are tools."""
+
+    def render(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]],
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        documents: Sequence[Mapping[str, Any]] | None = None,
+        **variables: Any,
+    ) -> str:
+        """The conversation as text; `add_generation_prompt` opens the answer. Further variables go to the template.
+
+        Raises:
+            TokenizerError: there is no message, or the template refuses these messages (in its own words) or is wrong.
+            RefusedError: the template reaches for what it must not have, or for more than its budget.
+        """
+        if not messages:
+            raise TokenizerError("the conversation is empty", "give at least one message")
+        source = self.named.get("tool_use", self.source) if tools is not None else self.source
+        given = {"tools": tools, "documents": documents, "add_generation_prompt": add_generation_prompt, **variables}
+        values = {name: plain(value, name) for name, value in {**self.special, **given}.items()}
+        return sandbox.render(source, {**values, "messages": [_turn(message) for message in messages]})
+
+
+def _turn(message: Message | Mapping[str, Any]) -> dict[str, Any]:
+    """A message as templates expect it: no key without a value, reasoning under each name it goes by."""
+    given = message.plain() if isinstance(message, Message) else message
+    turn = {key: plain(value, f"messages.{key}") for key, value in given.items() if value is not None}
+    reasoning = next((turn[name] for name in REASONING if name in turn), None)
+    return turn if reasoning is None else {"thinking": reasoning, **turn, "reasoning_content": reasoning}
+
+
+def plain(value: Any, name: str) -> Any:
+    """A copy of a value made only of what JSON knows, so that a template meets no object with methods of its own.
+
+    Raises:
+        RefusedError: it holds anything else.
+    """
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {plain(key, name): plain(inner, name) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner, name) for inner in value]
+    raise RefusedError(
+        f"{name} holds {shown(value)}, which is not plain data", "give a template text, numbers, lists and mappings"
+    )

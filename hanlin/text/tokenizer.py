@@ -1,0 +1,134 @@
+"""Text in, token ids out, and back: one class over `tokenizers`, whichever file a model's tokenizer came from.
+
+Built by `hanlin.text.folder.load_folder` (Hugging Face files) or `hanlin.text.gguf.from_metadata` (GGUF).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import tokenizers
+
+from hanlin.core.errors import DataError, TokenizerError
+from hanlin.text.message import Message
+from hanlin.text.spelling import Spelling, spelling
+from hanlin.text.stream import TextStream
+from hanlin.text.template import ChatTemplate
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """A model's tokenizer with its special tokens and chat template."""
+
+    backend: tokenizers.Tokenizer
+    """The vocabulary, merges and rules."""
+    vocab_size: int
+    """Number of ids: every id is below it."""
+    bos: int | None = None
+    """The token that begins a text, if the model has one."""
+    eos: tuple[int, ...] = ()
+    """All tokens that end a turn or a text; generation stops at any of them. The tokenizer's own comes first."""
+    pad: int | None = None
+    unk: int | None = None
+    template: ChatTemplate | None = None
+    """Turns a conversation into the text this model was trained on."""
+    _lock: AbstractContextManager[bool] = field(default_factory=Lock, init=False, repr=False)
+
+    def encode(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
+        """The ids of a text.
+
+        `add_special` adds the beginning and end tokens that this model's own tokenizer adds. `parse_special` reads
+        special tokens that are spelled out in the text, such as <|im_end|>, as those tokens: pass False for text that
+        a stranger wrote.
+
+        Raises:
+            DataError: the text holds half a character (a lone surrogate), which no UTF-8 can carry.
+        """
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"the text holds half a character, U+{ord(text[error.start]):04X}, at position {error.start}",
+                "decode the text from UTF-8 with errors='replace', or remove that character",
+            ) from None
+        with self._lock:  # the switch belongs to the shared backend
+            self.backend.encode_special_tokens = not parse_special
+            return self.backend.encode(text, add_special_tokens=add_special).ids
+
+    def decode(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
+        """The text of some ids: a stream run to its end.
+
+        Raises:
+            TokenizerError: an id is not in the vocabulary.
+        """
+        stream = self.stream(skip_special=skip_special)
+        return "".join([*map(stream.push, tokens), stream.finish()])
+
+    def stream(self, *, skip_special: bool = True) -> TextStream:
+        """A decoder for tokens that arrive one by one; `skip_special` leaves special tokens out of the text."""
+        return TextStream(self._spelling, self._piece, self._special if skip_special else frozenset())
+
+    def chat(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[int]:
+        """The ids of a conversation in this model's chat format, as Transformers' `apply_chat_template` gives them.
+
+        The template writes the beginning-of-text token itself, so none is added. Like everywhere, special tokens
+        spelled out in a message are read as such: a message holding <|im_end|> ends its own turn. Check what strangers
+        write before it comes here.
+
+        Raises:
+            TokenizerError: the model has no chat template, or it cannot be applied to these messages.
+        """
+        if self.template is None:
+            raise TokenizerError(
+                "this model has no chat template: it continues texts and was not taught to converse",
+                "use `hanlin generate` with plain text, or take an instruction-tuned model",
+            )
+        text = self.template.render(messages, add_generation_prompt=add_generation_prompt, tools=tools)
+        return self.encode(text, add_special=False)
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes a token writes in the middle of a text.
+
+        Raises:
+            TokenizerError: the id is not in the vocabulary.
+        """
+        piece = self._piece(token)
+        return b"" if piece is None else self._spelling.later(piece)
+
+    def token_text(self, token: int) -> str:
+        """The text a token writes in the middle of a text, U+FFFD where it holds only part of a character.
+
+        Raises:
+            TokenizerError: the id is not in the vocabulary.
+        """
+        return self.token_bytes(token).decode(errors="replace")
+
+    def is_special(self, token: int) -> bool:
+        """Whether a token is a mark for the model, such as an end of turn, and no text."""
+        return token in self._special
+
+    def _piece(self, token: int) -> str | None:
+        """A token as the vocabulary spells it; None for an id that the vocabulary leaves out between others."""
+        if 0 <= token < self.vocab_size:
+            return self.backend.id_to_token(token)
+        raise TokenizerError(
+            f"token id {token} is not in the vocabulary", f"ids run from 0 to {self.vocab_size - 1} for this model"
+        )
+
+    @cached_property
+    def _spelling(self) -> Spelling:
+        return spelling(self.backend)
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        added = self.backend.get_added_tokens_decoder()
+        return frozenset(token for token, entry in added.items() if entry.special)
