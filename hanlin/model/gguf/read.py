@@ -25,6 +25,7 @@ from hanlin.model.gguf.header import Header, parse
 Blocks = UInt8[np.ndarray, "rows bytes"]
 Weights = Float32[np.ndarray, "..."]
 Order = Int[np.ndarray, " rows"]
+Rows = slice | Order
 MAX_PARTS = 1000
 PIECE = 1 << 20
 """Weights one thread turns at a time: a millisecond's work."""
@@ -99,20 +100,20 @@ class GGUFFile:
         with ThreadPoolExecutor(threads) as pool:
             deque(pool.map(lambda piece: self._turn(*piece), pieces), maxlen=0)
 
-    def _pieces(self, name: str, out: Weights, order: Order | None) -> Iterator[tuple[TensorInfo, Blocks, Weights]]:
+    def _pieces(self, name: str, out: Weights, order: Order | None) -> Iterator[tuple[TensorInfo, Rows, Weights]]:
         """One job as (tensor, some of its rows, their place in `out`), about PIECE weights each."""
-        info, blocks = self.info(name), self.blocks(name)
+        info = self.info(name)
         rows = info.rows if order is None else len(order)
         assert out.flags.c_contiguous and out.size == rows * info.width, (name, out.shape, info.shape)
         target = out.reshape(rows, info.width)
         step = max(1, PIECE // info.width)
         for begin in range(0, rows, step):
             some = slice(begin, begin + step)
-            yield info, blocks[some] if order is None else blocks[order[some]], target[some]
+            yield info, some if order is None else order[some], target[some]
 
-    def _turn(self, info: TensorInfo, blocks: Blocks, out: Weights) -> None:
+    def _turn(self, info: TensorInfo, rows: Rows, out: Weights) -> None:
         try:
-            dequantise(info.type, blocks, out)
+            dequantise(info.type, self.blocks(info.name)[rows], out)
         except WeightsError as error:
             raise WeightsError(f"{self.path.name}: tensor {shown(info.name)}: {error.what}", error.fix) from None
 
