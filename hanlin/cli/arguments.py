@@ -9,10 +9,11 @@ A text argument that names an existing file is read from it, `-` is standard inp
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -84,15 +85,40 @@ def read_text(argument: str, limit_bytes: int = READ_BYTES) -> Text:
     Raises:
         DataError: a folder, a missing or unreadable file, something that is not UTF-8 text, or an empty text.
     """
-    if argument == "-":
-        return _decoded(sys.stdin.buffer.read(limit_bytes + 1), "standard input", limit_bytes)
-    path = Path(argument).expanduser() if len(argument) < 4096 and "\0" not in argument else Path()
-    if is_file(argument):
+    if not _is_read(argument):
+        return Text(argument, None)
+    with _opened(argument) as (source, file):
         try:
-            with path.open("rb") as source:
-                return _decoded(source.read(limit_bytes + 1), str(path), limit_bytes)
+            return _decoded(file.read(limit_bytes + 1), source, limit_bytes)
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+            raise DataError(f"{source} cannot be read: {error.strerror}", "check its permissions") from None
+
+
+@contextmanager
+def open_text(argument: str) -> Iterator[tuple[str | None, Iterator[str]]]:
+    """As `read_text`, for a text of any length: where it comes from, and the text itself in blocks.
+
+    Raises:
+        DataError: as `read_text`; what a file holds is found out as its blocks are read.
+    """
+    if not _is_read(argument):
+        yield None, iter([argument])
+        return
+    from hanlin.text.long import decoded
+
+    with _opened(argument) as (source, file):
+        yield source, _checked(decoded(file, source), source)
+
+
+def _is_read(argument: str) -> bool:
+    """Whether the argument stands for what is to be read; if not, it is itself a text.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if argument == "-" or is_file(argument):
+        return True
+    path = Path(argument).expanduser() if len(argument) < 4096 and "\0" not in argument else Path()
     if ("/" in argument or argument in (".", "..")) and _is(path, Path.is_dir):
         raise DataError(f"{argument} is a folder", "name a file in it")
     if LOOKS_LIKE_A_FILE.fullmatch(argument):
@@ -101,7 +127,34 @@ def read_text(argument: str, limit_bytes: int = READ_BYTES) -> Text:
         raise DataError(f"{shown(argument)} is not UTF-8 text", "check the terminal's encoding, or give a UTF-8 file")
     if not argument:
         raise DataError("the text is empty", "give at least one character")
-    return Text(argument, None)
+    return False
+
+
+@contextmanager
+def _opened(argument: str) -> Iterator[tuple[str, BinaryIO]]:
+    if argument == "-":
+        yield "standard input", sys.stdin.buffer
+        return
+    path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+    with file:
+        yield str(path), file
+
+
+def _checked(blocks: Iterator[str], source: str) -> Iterator[str]:
+    place = 0
+    for block in blocks:
+        if "\0" in block:
+            raise DataError(
+                f"{source} is not text: character {place + block.index(chr(0)):,} is zero", "give a text file"
+            )
+        place += len(block)
+        yield block
+    if not place:
+        raise DataError(f"{source} is empty", "give at least one character")
 
 
 def is_file(argument: str) -> bool:

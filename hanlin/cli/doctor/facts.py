@@ -161,7 +161,7 @@ def notes(facts: Facts) -> Iterator[str]:
     """What is good to know and nothing to mend."""
     speed = facts.get("speed")
     if facts["processor"]["is_amx_hidden"]:
-        yield "the processor has AMX in silicon, but the kernel or the hypervisor hides it: int8 runs on VNNI"
+        yield "the processor has AMX in silicon, but the kernel or the hypervisor hides it"
     if speed and speed["bfloat16_operations_per_second"] < speed["float32_operations_per_second"]:
         yield "bfloat16 products are slower than float32 here: bfloat16 saves memory, not time, on prompts"
     if facts["memory"]["swap_total_bytes"] == 0:

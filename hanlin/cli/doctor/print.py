@@ -21,6 +21,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
     console.print(facts)
     console.print()
     _fits(console, found)
+    console.print()
     for note in found["notes"]:
         console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
     console.print()
@@ -100,9 +101,7 @@ def _reached(place: dict[str, Any]) -> str:
 
 
 def _fits(console: Console, found: dict[str, Any]) -> None:
-    console.print(
-        f"[bold]What fits[/]: GiB needed with {CONTEXT} tokens of context, and the most tokens/s of one answer"
-    )
+    console.print(f"[bold]What fits[/] with {CONTEXT} tokens of context: GiB needed, and tokens/s at most")
     table = Table(box=None, padding=(0, 3, 0, 0))
     table.add_column("model", style="cyan", no_wrap=True)
     for kind, _ in KINDS:
