@@ -24,7 +24,7 @@ from hanlin.model.gguf.header import Header, parse
 
 Blocks = UInt8[np.ndarray, "rows bytes"]
 Weights = Float32[np.ndarray, "..."]
-Order = Int[np.ndarray, " rows"]
+Order = Int[np.ndarray, "_"]
 Rows = slice | Order
 MAX_PARTS = 1000
 PIECE = 1 << 20

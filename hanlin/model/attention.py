@@ -1,0 +1,149 @@
+"""Attention: what each position may see, and the weighted sum of what it sees.
+
+`look` decides once per pass and kind of layer; every layer of that kind then uses the same `View`. A mask is made only
+where one is needed: none for a single new token, none for a whole text that fits the window.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hanlin.model.blocks import Stack
+from hanlin.model.cache import Slab
+from hanlin.model.rope import rotate
+
+
+class View(NamedTuple):
+    """What the new positions of a pass can see, and where they stand."""
+
+    begin: int
+    """Slot of the first new position."""
+    end: int
+    """Slot after the last one."""
+    first: int
+    """The earliest slot any of them can see."""
+    is_causal: bool
+    """Each sees itself and all before it, and there is nothing else to mask."""
+    mask: Float[Tensor, "*b T S"] | None
+    """Added to the scores: 0 or minus infinity."""
+    cos: Float[Tensor, "*b T 1 E"] | None
+    sin: Float[Tensor, "*b T 1 E"] | None
+
+
+def look(
+    begin: int, end: int, window: int | None, starts: Int[Tensor, " B"] | None, like: Tensor
+) -> tuple[int, bool, Tensor | None]:
+    """`(first, is_causal, mask)` of a View: slots `begin` to `end` are new, earlier ones cached.
+
+    Args:
+        window: how many positions one can see, itself included; None for all.
+        starts: the first real slot of each row; what lies before is padding.
+        like: a tensor of the mask's dtype and device.
+    """
+    first = 0 if window is None else max(0, begin - window + 1)
+    if starts is None and end - begin == 1:
+        return first, False, None
+    if starts is None and begin == 0 and (window is None or window >= end):
+        return 0, True, None
+    slots = torch.arange(first, end, device=like.device)
+    here = torch.arange(begin, end, device=like.device)[:, None]
+    is_seen = slots <= here
+    if window is not None:
+        is_seen &= slots > here - window
+    if starts is not None:  # padding sees itself: a row of nothing but minus infinity would be NaN
+        is_seen = is_seen & (slots >= starts[:, None, None, None]) | (slots == here)
+    return (
+        first,
+        False,
+        torch.zeros(is_seen.shape, dtype=like.dtype, device=like.device).masked_fill_(~is_seen, -torch.inf),
+    )
+
+
+class Attention(nn.Module):
+    """Queries, keys and values from one matrix; several query heads share a head of keys and values."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        head_width: int,
+        *,
+        has_bias: bool = False,
+        has_output_bias: bool = False,
+        scale: float | None = None,
+        cap: float | None = None,
+        norms: tuple[nn.Module, nn.Module] | None = None,
+        is_normed_whole: bool = False,
+    ) -> None:
+        """`norms` are for queries and keys: of each head, or of all heads together with `is_normed_whole`."""
+        super().__init__()
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
+        self.scale, self.cap = scale or head_width**-0.5, cap
+        self.qkv = Stack(width, (heads * head_width, kv_heads * head_width, kv_heads * head_width), has_bias)
+        self.out = nn.Linear(heads * head_width, width, bias=has_output_bias)
+        self.query_norm, self.key_norm = norms or (None, None)
+        self.is_normed_whole = is_normed_whole
+
+    def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
+        """What each position gathers from those it sees; keys and values are put into the slab."""
+        batch, new, _ = x.shape
+        q, k, v = self._queries_keys_values(x, view)
+        k, v = k.transpose(1, 2), v.transpose(1, 2)  # (B, K, T, E)
+        if slab is not None:
+            slab.keys[:, :, view.begin : view.end] = k.detach()
+            slab.values[:, :, view.begin : view.end] = v.detach()
+            k, v = slab.keys[:, :, view.first : view.end], slab.values[:, :, view.first : view.end]
+        elif view.first:
+            k, v = k[:, :, view.first :], v[:, :, view.first :]
+        if new == 1:  # the query heads that share a key head stand as its rows: nothing is repeated
+            q = q.reshape(batch, self.kv_heads, -1, self.head_width)
+            return self.out(attend(q, k, v, view, self.scale, self.cap).reshape(batch, 1, -1))
+        seen = attend(q.transpose(1, 2), k, v, view, self.scale, self.cap)
+        return self.out(seen.transpose(1, 2).reshape(batch, new, -1))
+
+    def _queries_keys_values(self, x: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
+        """`(B, T, heads, E)` each, normed and turned."""
+        batch, new, _ = x.shape
+        qkv = self.qkv(x)
+        heads = self.heads + self.kv_heads
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k, v = qkv.split(self.qkv.rows, -1)
+            if not self.is_normed_whole:
+                q, k = q.view(batch, new, -1, self.head_width), k.view(batch, new, -1, self.head_width)
+            q, k = self.query_norm(q), self.key_norm(k)
+            shape = (batch, new, -1, self.head_width)
+            qk, v = torch.cat((q.view(shape), k.view(shape)), 2), v.view(shape)
+        else:
+            qk, v = qkv.view(batch, new, -1, self.head_width).split((heads, self.kv_heads), 2)
+        if view.cos is not None and view.sin is not None:
+            qk = rotate(qk, view.cos, view.sin)
+        q, k = qk.split((self.heads, self.kv_heads), 2)
+        return q, k, v
+
+
+def attend(
+    q: Float[Tensor, "B H T E"],
+    k: Float[Tensor, "B K S E"],
+    v: Float[Tensor, "B K S E"],
+    view: View,
+    scale: float,
+    cap: float | None,
+) -> Float[Tensor, "B H T E"]:
+    """Softmax of the masked scores, times the values. `cap` squashes scores softly into -cap to cap."""
+    is_shared = q.shape[1] != k.shape[1]
+    if cap is None:
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=scale, enable_gqa=is_shared
+        )
+    if is_shared:
+        k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+    scores = cap * torch.tanh(q @ k.mT * (scale / cap))
+    if view.is_causal:
+        scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -torch.inf)
+    elif view.mask is not None:
+        scores = scores + view.mask
+    return torch.softmax(scores, -1, dtype=torch.float32).to(v.dtype) @ v

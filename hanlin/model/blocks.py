@@ -1,0 +1,86 @@
+"""The parts layers are made of: norms, fused linear maps, feed-forward parts, experts."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hanlin.model.keys import Keys
+
+Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+}
+FROM_HF: dict[str, Activation] = {
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "relu": "relu",
+}
+TO_HF: dict[Activation, str] = {
+    "silu": "silu",
+    "gelu": "gelu",
+    "gelu_tanh": "gelu_pytorch_tanh",
+    "relu": "relu",
+}
+
+
+def activation(keys: Keys, key: str, default: str) -> Activation:
+    """The activation a config names.
+
+    Raises:
+        WeightsError: one we do not carry.
+    """
+    name = keys.get(key, str, default)
+    if name not in FROM_HF:
+        raise keys.wrong(key, f"where we carry {', '.join(FROM_HF)}")
+    return FROM_HF[name]
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root of the mean square, then scale each channel."""
+
+    def __init__(self, width: int, epsilon: float, *, is_centred: bool = False) -> None:
+        """With `is_centred` the weights say by how much the scale differs from 1, in float32 throughout (Gemma)."""
+        super().__init__()
+        self.shape, self.epsilon, self.is_centred = (width,), epsilon, is_centred
+        self.weight = nn.Parameter(torch.zeros(width) if is_centred else torch.ones(width))
+
+    def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
+        """Normed over the last axis."""
+        if self.is_centred:
+            return F.rms_norm(x.float(), self.shape, 1 + self.weight.float(), self.epsilon).type_as(x)
+        return F.rms_norm(x, self.shape, self.weight, self.epsilon)
+
+
+class Stack(nn.Linear):
+    """Several linear maps of one input as one matrix; `rows` says how many rows are whose."""
+
+    def __init__(self, width: int, rows: tuple[int, ...], has_bias: bool) -> None:
+        super().__init__(width, sum(rows), bias=has_bias)
+        self.rows = rows
+
+
+class GatedMLP(nn.Module):
+    """One half opens the gates for the other."""
+
+    def __init__(self, width: int, mlp: int, act: Activation = "silu", *, has_bias: bool = False) -> None:
+        super().__init__()
+        self.gate_up = Stack(width, (mlp, mlp), has_bias)
+        self.down = nn.Linear(mlp, width, bias=has_bias)
+        self.act = ACTIVATIONS[act]
+
+    def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
+        """Of each position by itself."""
+        gate, up = self.gate_up(x).chunk(2, -1)
+        return self.down(self.act(gate) * up)

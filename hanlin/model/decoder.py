@@ -1,0 +1,120 @@
+"""The decoder all families are: tokens → embedding → layers → norm → head. The families differ in their layers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hanlin.model.attention import View, look
+from hanlin.model.cache import Cache, empty
+from hanlin.model.config import Shape
+from hanlin.model.rope import Rope, turns
+
+
+class Sight(NamedTuple):
+    """How a layer sees: how far back (None: all the way), and by which rope it knows positions (None: by none)."""
+
+    window: int | None = None
+    rope: Rope | None = None
+
+
+class Decoder(nn.Module):
+    """A family's `Model` hands in its layers; the rest is the same for all."""
+
+    def __init__(
+        self,
+        config: Shape,
+        layers: Sequence[nn.Module],
+        sights: Sequence[Sight],
+        norm: nn.Module,
+        *,
+        embedding_scale: float = 1.0,
+        cap: float | None = None,
+        has_learned_positions: bool = False,
+    ) -> None:
+        """`sights` has one entry per layer; `cap` squashes the logits softly into -cap to cap."""
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.places = nn.Embedding(config.context, config.width) if has_learned_positions else None
+        self.layers = nn.ModuleList(layers)
+        self.norm = norm
+        self.unembed = None if config.has_tied_head else nn.Linear(config.width, config.vocabulary, bias=False)
+        self.embedding_scale, self.cap = embedding_scale, cap
+        self.ropes = list(dict.fromkeys(sight.rope for sight in sights if sight.rope))
+        self.sights = list(dict.fromkeys(sights))
+        self.sight_of = [self.sights.index(sight) for sight in sights]
+
+    def forward(self, tokens: Int[Tensor, "B T"], cache: Cache | None = None) -> Float[Tensor, "B T V"]:
+        """Logits of the token that follows each position.
+
+        Raises:
+            CapacityError: the cache, or a model with learned positions, has no room for so many.
+        """
+        return self.head(self.trunk(tokens, cache))
+
+    def trunk(self, tokens: Int[Tensor, "B T"], cache: Cache | None = None) -> Float[Tensor, "B T D"]:
+        """The residual stream after the last norm, for the new tokens; what came before is in the cache.
+
+        Raises:
+            CapacityError: the cache has no room for so many.
+        """
+        begin = cache.length if cache else 0
+        end = cache.grown(tokens.shape[1]) if cache else tokens.shape[1]
+        x = self._embedded(tokens, begin, end, cache)
+        views = self._views(begin, end, cache, x)
+        for index, (layer, sight) in enumerate(zip(self.layers, self.sight_of, strict=True)):
+            x = layer(x, views[sight], cache.slabs[index] if cache else None)
+        if cache:
+            cache.length = end
+        return self.norm(x)
+
+    def head(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b V"]:
+        """Logits from the residual stream."""
+        logits = F.linear(x, self.embed.weight) if self.unembed is None else self.unembed(x)
+        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+
+    def cache(self, batch: int, context: int, starts: Int[Tensor, " B"] | None = None) -> Cache:
+        """An empty cache for `batch` rows of at most `context` positions.
+
+        Args:
+            starts: for rows padded on the left, the first real slot of each.
+        """
+        weight, config = self.embed.weight, self.config
+        shape = (batch, config.kv_heads, context, config.head_width)
+        return empty(len(self.layers), shape, self._turns(context, weight), starts, weight.dtype, weight.device)
+
+    def _turns(self, span: int, like: Tensor) -> list[tuple[Tensor, Tensor]]:
+        config = self.config
+        return [turns(rope, config.head_width, config.context, span, like.dtype, like.device) for rope in self.ropes]
+
+    def _embedded(self, tokens: Tensor, begin: int, end: int, cache: Cache | None) -> Tensor:
+        x = self.embed(tokens)
+        if self.embedding_scale != 1:  # rounded to the weights' precision first, as the model was trained
+            x = x * torch.tensor(self.embedding_scale, dtype=x.dtype, device=x.device)
+        if self.places is not None:
+            x = x + self.places(_positions(begin, end, cache, x.device))
+        return x
+
+    def _views(self, begin: int, end: int, cache: Cache | None, x: Tensor) -> list[View]:
+        """One view per kind of sight."""
+        starts = cache.starts if cache else None
+        tables = cache.turns if cache else self._turns(end, x)
+        place = slice(begin, end) if starts is None else _positions(begin, end, cache, x.device)
+        turned = [(cos[place], sin[place]) for cos, sin in tables]
+        views = []
+        for window, rope in self.sights:
+            cos, sin = turned[self.ropes.index(rope)] if rope else (None, None)
+            views.append(View(begin, end, *look(begin, end, window, starts, x), cos, sin))
+        return views
+
+
+def _positions(begin: int, end: int, cache: Cache | None, device: torch.device) -> Int[Tensor, "*b T"]:
+    """Where the new tokens stand, counted from each row's own start; padding stands at 0."""
+    slots = torch.arange(begin, end, device=device)
+    if cache is None or cache.starts is None:
+        return slots
+    return (slots - cache.starts[:, None]).clamp_(0)

@@ -1,0 +1,223 @@
+"""A path in, a `Checkpoint` out: a Hugging Face folder, a GGUF file, or a folder that holds exactly one.
+
+Modules are made without memory, then each parameter is made once and filled in place, piece by piece, from the mapped
+file: nothing is initialised first, and the weights are never in memory twice. Nothing in a checkpoint is ever run.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from hanlin.core.errors import RefusedError, WeightsError, did_you_mean, shown
+from hanlin.core.machine import allowed_cores
+from hanlin.core.plugins import find, names
+from hanlin.model import safetensors
+from hanlin.model.checkpoint import Blocks, Checkpoint
+from hanlin.model.config import Shape
+from hanlin.model.decoder import Decoder
+from hanlin.model.gguf.read import GGUFFile
+from hanlin.model.safetensors import read_json
+from hanlin.model.weights import Piece, pieces
+from hanlin.text.folder import load_folder
+from hanlin.text.gguf import from_metadata
+
+FAMILIES = "hanlin.model.families"
+TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model")
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+AGAIN = "fetch the model again"
+
+
+def load(path: Path, dtype: torch.dtype | None = None) -> Checkpoint:
+    """Read a model from disk.
+
+    Args:
+        path: a Hugging Face folder, a .gguf file, or a folder that holds exactly one.
+        dtype: float32 (the default, whatever the file stores), bfloat16 or float16.
+
+    Raises:
+        WeightsError: the files are damaged, incomplete, or of a family or kind we do not carry.
+        RefusedError: the checkpoint would have to run code.
+        TokenizerError: its tokenizer cannot be built.
+    """
+    dtype = dtype or torch.float32
+    if dtype not in DTYPES:
+        raise WeightsError(f"{dtype} is no precision to compute in", f"one of {', '.join(map(str, DTYPES))}")
+    if path.is_dir():
+        ggufs = sorted(path.glob("*.gguf"))
+        if (path / "config.json").is_file():
+            return _load_folder(path, dtype)
+        if len(ggufs) != 1:
+            has = f"{len(ggufs)} .gguf files" if ggufs else "neither config.json nor a .gguf file"
+            raise WeightsError(f"{path} has {has}", "name a model's folder, or one .gguf file")
+        path = ggufs[0]
+    elif not path.is_file():
+        raise WeightsError(f"{path} is not there", "name a model's folder or a .gguf file")
+    return _load_gguf(path, dtype)
+
+
+def family(kind: str, attribute: str, where: str) -> ModuleType:
+    """The family that goes by a name: of `attribute` HF its model_type, of GGUF its architecture.
+
+    Raises:
+        WeightsError: we carry none of that name.
+    """
+    known = names(FAMILIES)
+    for name in sorted(known, key=lambda name: name != kind):  # the file of that name first: most often it is the one
+        module = find(FAMILIES, name)
+        if kind in getattr(module, attribute):
+            return module
+    kinds = {kind for name in known for kind in getattr(find(FAMILIES, name), attribute)}
+    raise WeightsError(f"{where} is of type {shown(kind)}, which is no family we carry", did_you_mean(kind, kinds))
+
+
+def _load_folder(path: Path, dtype: torch.dtype) -> Checkpoint:
+    values = read_json(path / "config.json")
+    kind = values.get("model_type")
+    module = family(kind if isinstance(kind, str) else "", "HF", "config.json")
+    config = module.from_hf(values)
+    stored = safetensors.open_folder(_without_pickles(path))
+    names = module.names(config)
+    network = _hollow(module, config)
+    plan = pieces(network, names, "hf")
+    prefix = names.hf_layers.partition(".")[0] + "."
+    if not any(name.startswith(prefix) for name in stored):  # saved without the head's class around it
+        plan = {
+            ours: tuple(piece._replace(name=piece.name.removeprefix(prefix)) for piece in made)
+            for ours, made in plan.items()
+        }
+    head = stored.get("lm_head.weight") if config.has_tied_head else None
+    check({name: it.shape for name, it in stored.items() if it is not head}, plan, names.spare, path.name)
+    if head and not torch.equal(head.tensor(), stored[plan["embed.weight"][0].name].tensor()):
+        raise WeightsError(
+            "config.json says that the head is the embedding, and lm_head.weight is another tensor",
+            "set tie_word_embeddings to false in config.json",
+        )
+
+    def filled(ours: str, out: Tensor) -> None:
+        for piece in plan[ours]:
+            source = stored[piece.name]
+            tensor = source.tensor()
+            out[piece.rows].copy_(tensor.mT if piece.is_turned else tensor)
+            source.release()
+
+    _fill(network, filled, dtype, path.name)
+    generation = path / "generation_config.json"
+    return Checkpoint(
+        network=network,
+        config=config,
+        family=module.__name__.rpartition(".")[2],
+        tokenizer=load_folder(path) if any((path / name).is_file() for name in TOKENIZERS) else None,
+        generation=read_json(generation) if generation.is_file() else {},
+        path=path,
+    )
+
+
+def _load_gguf(path: Path, dtype: torch.dtype) -> Checkpoint:
+    file = GGUFFile.open(path)
+    kind = file.metadata.get("general.architecture")
+    module = family(kind if isinstance(kind, str) else "", "GGUF", path.name)
+    config = module.from_gguf(file)
+    network = _hollow(module, config)
+    names = module.names(config)
+    plan = pieces(network, names, "gguf")
+    check({name: it.shape for name, it in file.tensors.items()}, plan, r"rope_(freqs|factors_\w+)\.weight", path.name)
+    threads = allowed_cores().count
+
+    def filled(ours: str, out: Tensor) -> None:
+        wide = out if out.dtype == torch.float32 else torch.empty(out.shape)
+        if out.ndim == 1:
+            for piece in plan[ours]:
+                stored = torch.from_numpy(file.float32(piece.name))
+                wide[piece.rows] = (stored if piece.order is None else stored[piece.order]) - piece.added
+        else:
+            file.fill([(piece.name, wide[piece.rows].numpy(), piece.order) for piece in plan[ours]], threads)
+        if wide is not out:
+            out.copy_(wide)
+
+    _fill(network, filled, dtype, path.name)
+    return Checkpoint(
+        network=network,
+        config=config,
+        family=module.__name__.rpartition(".")[2],
+        tokenizer=from_metadata(file.metadata) if "tokenizer.ggml.model" in file.metadata else None,
+        path=path,
+        quantised={ours: tuple(_blocks(file, piece) for piece in made) for ours, made in plan.items()},
+    )
+
+
+def _blocks(file: GGUFFile, piece: Piece) -> Blocks:
+    return Blocks(file.info(piece.name).type, file.blocks(piece.name), piece.rows, piece.order)
+
+
+def _hollow(module: ModuleType, config: Shape) -> Decoder:
+    """The network, its parameters without memory."""
+    with torch.device("meta"):
+        return module.Model(config).eval()
+
+
+def check(stored: Mapping[str, tuple[int, ...]], plan: Mapping[str, tuple[Piece, ...]], spare: str, where: str) -> None:
+    """The tensors that are stored are those the network is made of, in the same shapes.
+
+    Args:
+        spare: what the names of tensors end in that may be there and are no weights; a regular expression.
+
+    Raises:
+        WeightsError: some are missing, unexpected or of another shape; the message names them.
+    """
+    wanted = {piece.name: piece.shape for made in plan.values() for piece in made}
+    missing = [name for name in wanted if name not in stored]
+    if missing:
+        raise WeightsError(f"{where} lacks {_named(missing)}", AGAIN)
+    surplus = [name for name in stored if name not in wanted and not re.search(f"(?:{spare})$", name)]
+    if surplus:
+        raise WeightsError(
+            f"{where} has {_named(surplus)}, which a model of this config has no place for",
+            "the config and the weights are of different models",
+        )
+    for name, shape in wanted.items():
+        if stored[name] != shape:
+            raise WeightsError(
+                f"{where}: tensor {shown(name)} has shape {list(stored[name])}; the config asks for {list(shape)}",
+                "the config and the weights are of different models",
+            )
+
+
+def _named(tensors: list[str]) -> str:
+    more = f" and {len(tensors) - 1} more" if len(tensors) > 1 else ""
+    return f"the tensor {shown(tensors[0])}{more}"
+
+
+def _fill(network: Decoder, filled: Callable[[str, Tensor], None], dtype: torch.dtype, where: str) -> None:
+    """Make each parameter, have it filled, look for numbers that are none, and put it into the network."""
+    made = {}
+    for name, parameter in network.named_parameters():
+        out = torch.empty(parameter.shape, dtype=dtype)
+        filled(name, out)
+        if not _is_finite(out):
+            raise WeightsError(f"{where}: {name} holds infinite weights, or weights that are not numbers", AGAIN)
+        made[name] = out
+    network.load_state_dict(made, assign=True)
+
+
+def _is_finite(weights: Tensor) -> bool:
+    """All are finite. One sum tells, at the speed of memory; only if it overflows is each one looked at."""
+    return bool(weights.sum(dtype=torch.float32).isfinite()) or bool(weights.isfinite().all())
+
+
+def _without_pickles(path: Path) -> Path:
+    """The folder, if it has other weights than pickles.
+
+    Raises:
+        RefusedError: it has not.
+    """
+    pickles = [file.name for kind in ("*.bin", "*.pt", "*.pth") for file in sorted(path.glob(kind))]
+    if pickles and not any(path.glob("*.safetensors")):
+        raise RefusedError(
+            f"{path} has its weights in {pickles[0]}, a pickle: opening one can run anything",
+            "take a version of this model with .safetensors files, or convert it where you trust it",
+        )
+    return path
