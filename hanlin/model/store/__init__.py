@@ -10,9 +10,23 @@
 """
 
 from hanlin.model.store.catalogue import DEFAULT
-from hanlin.model.store.look import Stored, find, stored, unfinished, verify
+from hanlin.model.store.look import Stored, details, find, stored, unfinished, verify
 from hanlin.model.store.progress import Progress
-from hanlin.model.store.pull import pull, resolve
-from hanlin.model.store.remove import remove
+from hanlin.model.store.pull import pull, resolve, stored_as
+from hanlin.model.store.remove import removable, remove
 
-__all__ = ["DEFAULT", "Progress", "Stored", "find", "pull", "remove", "resolve", "stored", "unfinished", "verify"]
+__all__ = [
+    "DEFAULT",
+    "Progress",
+    "Stored",
+    "details",
+    "find",
+    "pull",
+    "removable",
+    "remove",
+    "resolve",
+    "stored",
+    "stored_as",
+    "unfinished",
+    "verify",
+]

@@ -1,4 +1,4 @@
-"""A list of files in, the ones that make up a model out: weights as safetensors or one GGUF, config, tokenizer, licence.
+"""A list of files in, the ones that make up a model out: weights (safetensors or GGUF), config, tokenizer, licence.
 
 Pickled weights (.bin, .pt) can run code when they are read, so they are never taken; nor is any .py file.
 """

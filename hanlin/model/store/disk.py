@@ -1,4 +1,4 @@
-"""Bytes onto the disk: files that grow, survive a kill, and become what they claim to be only when the checksum agrees."""
+"""Bytes onto the disk: a file grows, survives a kill, and counts as what it claims to be once its checksum agrees."""
 
 import errno
 import hashlib
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from hanlin.core.errors import CapacityError, StoreError
 from hanlin.model.store.manifest import Kept
@@ -83,7 +84,7 @@ class Part:
             self.sink = self.path.open("a+b")
         self._hash()
 
-    def __enter__(self) -> "Part":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *reason: object) -> None:

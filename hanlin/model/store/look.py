@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from hanlin.core.errors import HanlinError, StoreError
+from hanlin.core.errors import HanlinError, StoreError, did_you_mean, shown
 from hanlin.model.store import manifest as manifests
 from hanlin.model.store import place
 from hanlin.model.store.disk import CHUNK_BYTES
 from hanlin.model.store.manifest import Manifest
 from hanlin.model.store.progress import Progress
-from hanlin.model.store.request import is_path
+from hanlin.model.store.request import canonical, is_path
 from hanlin.model.store.sources.path import used_in_place
 
 
@@ -29,6 +31,19 @@ class Stored:
     problem: str = ""
     """What is wrong with it, "" for nothing."""
 
+    def as_object(self) -> dict[str, Any]:
+        """All of it, as plain values for JSON; times in ISO 8601, UTC."""
+        plain: dict[str, Any] = {"name": self.name, "path": str(self.path), "problem": self.problem}
+        if self.manifest is None:
+            return plain
+        manifest = self.manifest
+        used_at = datetime.fromtimestamp(self.used_at, UTC).isoformat(timespec="seconds")
+        plain |= {"family": manifest.family, "format": "gguf" if manifest.entry else "safetensors"}
+        plain |= {"entry": manifest.entry, "bytes": manifest.total_bytes, "source": manifest.source}
+        plain |= {"origin": manifest.origin, "revision": manifest.revision, "requested": manifest.requested}
+        plain |= {"licence": manifest.licence, "pulled_at": manifest.pulled_at, "used_at": used_at}
+        return plain | {"files": [file.model_dump() for file in manifest.files]}
+
 
 def find(name: str) -> Path | None:
     """The folder or .gguf file of a model that is here: a stored name first, then a path. Asks no network.
@@ -37,6 +52,7 @@ def find(name: str) -> Path | None:
         StoreError: it is here but damaged, or it is a path where no model lies.
         RefusedError: it is a path to a folder with only pickled weights or links that leave it.
     """
+    name = canonical(name)
     found = find_stored(name)
     if found is None and is_path(name):
         return used_in_place(Path(name).expanduser())
@@ -64,6 +80,19 @@ def stored() -> list[Stored]:
     return [_stored(folder) for folder in _folders(place.root())]
 
 
+def details(name: str) -> Stored:
+    """One stored model.
+
+    Raises:
+        StoreError: there is none of that name.
+    """
+    folder = place.folder(canonical(name))
+    if not folder.is_dir():
+        known = [model.name for model in stored()]
+        raise StoreError(f"there is no model {shown(name)} in the store", did_you_mean(name, known))
+    return _stored(folder)
+
+
 def unfinished() -> list[tuple[str, int]]:
     """(name, bytes here) of every pull that has begun and not ended."""
     found = []
@@ -79,10 +108,9 @@ def verify(name: str) -> Iterator[Progress]:
     Raises:
         StoreError: there is no such model, or a file is not what it was.
     """
-    folder = place.folder(name)
+    folder = details(name).path
     manifest = manifests.read(folder)
-    if manifest is None:
-        raise StoreError(f"there is no model {name!r} in the store", "hanlin models lists what is there")
+    assert manifest is not None
     manifests.check_sizes(folder, manifest)
     done = 0
     for file in manifest.files:

@@ -1,4 +1,4 @@
-"""A model into the store: a name in, progress out; at the end it is there, whole and checked, or nothing has changed."""
+"""A model into the store: a name in, progress out; in the end it is here, whole and checked, or nothing changed."""
 
 import contextlib
 import logging
@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hanlin.core.errors import ConfigError, StoreError
 from hanlin.core.plugins import find as find_source
@@ -17,7 +18,7 @@ from hanlin.model.store.disk import Staging, guarded
 from hanlin.model.store.look import find, find_stored, stored
 from hanlin.model.store.manifest import Fetched, Manifest
 from hanlin.model.store.progress import Progress
-from hanlin.model.store.request import SOURCES, request_of
+from hanlin.model.store.request import SOURCES, canonical, request_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def resolve(name: str = DEFAULT) -> Path:
         StoreError: there is no such model, it is damaged, or it cannot be fetched.
         HanlinError: as `pull`.
     """
+    name = canonical(name)
     found = find(name)
     if found is None:
         for progress in pull(name):
@@ -72,7 +74,8 @@ def pull(
         RefusedError: it is understood and not taken: pickled weights, paths that escape, traps.
         CapacityError: it does not fit on the disk.
     """
-    requested = f"{name}@{revision}" if revision else name
+    name = canonical(name)
+    requested = stored_as(name, revision)
     request = request_of(name, revision, is_offline, [model.name for model in stored()])
     key = _key(requested, alias, request.kind)
     if not is_forced and (yield from _is_here(key, requested)):
@@ -95,6 +98,12 @@ def pull(
         )
     finally:
         lock.release()
+
+
+def stored_as(name: str, revision: str | None = None) -> str:
+    """The name that a pull without an alias gives the model: with its revision, where one was asked for."""
+    repo, colon, file = canonical(name).partition(":")
+    return f"{repo}@{revision}{colon}{file}" if revision else canonical(name)
 
 
 def _key(requested: str, alias: str | None, kind: str) -> str:
@@ -127,7 +136,7 @@ def _is_here(key: str, requested: str) -> Generator[Progress, None, bool]:
     return True
 
 
-def _locked(key: str) -> Generator[Progress, None, "object"]:
+def _locked(key: str) -> Generator[Progress, None, Any]:
     """Hold the model's lock; while another pull has it, wait and say so."""
     from filelock import FileLock, Timeout
 

@@ -4,10 +4,28 @@ import os
 import shutil
 from pathlib import Path
 
-from hanlin.core.errors import RefusedError, StoreError, did_you_mean
+from hanlin.core.errors import RefusedError, StoreError, did_you_mean, shown
 from hanlin.model.store import place
 from hanlin.model.store.disk import guarded
 from hanlin.model.store.look import stored, unfinished
+from hanlin.model.store.request import canonical
+
+
+def removable(name: str) -> int:
+    """The bytes that removing a stored model, and what an unfinished pull of it left, would free.
+
+    Raises:
+        StoreError: there is no such model.
+        RefusedError: the name is a path.
+    """
+    name = canonical(name)
+    if place.is_outside(name):
+        raise RefusedError(f"{name} is a path, not a stored model", "remove it yourself; rm only touches the store")
+    folder, staged = place.folder(name), place.staging(name)
+    if not (folder.is_dir() or folder.is_symlink() or staged.is_dir()):
+        known = [model.name for model in stored()] + [pulled for pulled, _ in unfinished()]
+        raise StoreError(f"there is no model {shown(name)} in the store", did_you_mean(name, known))
+    return _bytes(folder) + _bytes(staged)
 
 
 def remove(name: str) -> int:
@@ -19,12 +37,8 @@ def remove(name: str) -> int:
     """
     from filelock import FileLock, Timeout
 
-    known = [model.name for model in stored()] + [pulled for pulled, _ in unfinished()]
-    if place.is_outside(name):
-        raise RefusedError(f"{name} is a path, not a stored model", "remove it yourself; rm only touches the store")
+    freed, name = removable(name), canonical(name)
     folder, staged = place.folder(name), place.staging(name)
-    if not (folder.is_dir() or folder.is_symlink() or staged.is_dir()):
-        raise StoreError(f"there is no model {name!r} in the store", did_you_mean(name, known))
     with guarded(place.root()):
         place.lock(name).parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(place.lock(name))
@@ -33,15 +47,15 @@ def remove(name: str) -> int:
         except Timeout:
             raise StoreError(f"a pull of {name} is under way", "wait for it, or stop it, then again") from None
         try:
-            return _delete(folder, staged)
+            _delete(folder, staged)
         finally:
             lock.release()
+    return freed
 
 
-def _delete(folder: Path, staged: Path) -> int:
+def _delete(folder: Path, staged: Path) -> None:
     if folder.is_symlink():  # a link that somebody put here: the link goes, what it leads to stays
         folder.unlink()
-    freed = _bytes(folder) + _bytes(staged)
     if folder.is_dir():
         staged.mkdir(parents=True, exist_ok=True)
         gone = staged / "gone"
@@ -49,7 +63,6 @@ def _delete(folder: Path, staged: Path) -> int:
         folder.rename(gone)  # in one move: a model that is half removed is never seen
     if staged.is_dir():
         shutil.rmtree(staged)
-    return freed
 
 
 def _bytes(folder: Path) -> int:

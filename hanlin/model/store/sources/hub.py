@@ -135,14 +135,15 @@ def _receive(repo: str, commit: str, path: str, part: Part) -> Iterator[str]:
         except HanlinError:
             raise
         except Exception as error:
-            known = _explained(error, path, commit)
+            known = _explained(error, f"{path} of {repo}", commit)
             if not _is_passing(error):
                 raise known from None
             reason = str(error) or type(error).__name__
         failed = 1 if part.here_bytes > before else failed + 1
         if failed >= TRIES:
-            what = f"{path} of {repo}: {reason}, {TRIES} times in a row, at {part.here_bytes:,} of {part.wanted.bytes:,} bytes"
-            raise StoreError(what, "pull again later: it goes on from there")
+            what = f"{path} of {repo}: {_first_line(reason)}, {TRIES} times in a row"
+            fix = f"pull again later: it goes on from {part.here_bytes:,} of {part.wanted.bytes:,} bytes"
+            raise StoreError(what, fix)
         yield f"{path}: {_first_line(reason)}; going on from {part.here_bytes:,} of {part.wanted.bytes:,} bytes"
         time.sleep(min(4.0, 0.25 * 2**failed))
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _download(spec: str, archives: Path) -> Iterator[Progress]:
     yield Progress(note=f"pip is fetching the archive of {spec}; nothing in it is installed or run")
     with guarded(archives):
         (archives / "tmp").mkdir(parents=True, exist_ok=True)
-    # pip writes to its temporary folder first: here it lies on the store's disk, is counted, and is cleared with the rest.
+    # pip writes to its temporary folder first: here that is on the store's disk, is counted, and is cleared afterwards
     env = {**os.environ, "TMPDIR": str(archives / "tmp"), "PYTHONWARNINGS": "ignore"}
     with (archives / "errors").open("w+b") as errors:
         running = subprocess.Popen(asked, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=env)
@@ -169,7 +170,7 @@ def _copy(
                     while chunk := source.read(CHUNK_BYTES):
                         part.add(chunk)
                         yield Progress(path, done + part.here_bytes, total)
-            except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.zlib.error) as error:
+            except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
                 Path(archive.filename or "").unlink(missing_ok=True)
                 raise StoreError(f"{path} in the archive is damaged: {error}", "pull again") from None
             kept.append(part.finish())
