@@ -55,6 +55,7 @@ def load_folder(path: Path) -> Tokenizer:
     own = ids.get("eos_token")
     size = 1 + max(backend.get_vocab().values(), default=-1)
     ends = tuple(token for token in ends if token < size) or (() if own is None else (own,))
+    ends = tuple(sorted(ends, key=lambda token: token != own))  # the tokenizer's own first, the others as they were
     return Tokenizer(
         backend, size, bos, ends, ids.get("pad_token"), ids.get("unk_token"), _template(path, config, names)
     )
@@ -73,8 +74,8 @@ def save_folder(tokenizer: Tokenizer, path: Path) -> None:
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
-        **(template.special if template else {}),
         **special,
+        **(template.special if template else {}),
     }
     files = {
         "tokenizer.json": tokenizer.backend.to_str(pretty=True),

@@ -14,6 +14,8 @@ from hanlin.text.template import ChatTemplate
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """What `token_type` says of a token."""
+ALL_ENDS, PREFIX_RULE = "tokenizer.hanlin.eos_token_ids", "tokenizer.hanlin.space_prefix"
+"""Our own keys, written where GGUF's cannot say it: more than three ending tokens, and when a text gets a space."""
 ENDS = frozenset("<|eot_id|> <|eom_id|> <|im_end|> <|end|> <|endoftext|> <|end_of_text|> <end_of_turn> <eos>".split())
 """Control tokens that end a turn or a text in the families we carry: a file names only one or two of them."""
 
@@ -54,7 +56,11 @@ class Vocabulary:
     @cached_property
     def ids(self) -> dict[str, int]:
         """The id of each token."""
-        return dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+        ids = dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+        if len(ids) != len(self.tokens):
+            twice = next(token for at, token in enumerate(self.tokens) if ids[token] != at)
+            raise TokenizerError(f"tokenizer.ggml.tokens holds {shown(twice)} twice", "fetch the file again")
+        return ids
 
     def of_type(self, kind: int) -> list[str]:
         """All tokens of one kind."""
@@ -70,16 +76,19 @@ class Vocabulary:
     def id(self, name: str) -> int | None:
         """A special token's id, such as bos or padding."""
         value = self.metadata.get(f"tokenizer.ggml.{name}_token_id")
-        if value is not None and not (isinstance(value, int) and 0 <= value < len(self.tokens)):
+        if value is not None and not (type(value) is int and 0 <= value < len(self.tokens)):
             last = len(self.tokens) - 1
             raise TokenizerError(f"tokenizer.ggml.{name}_token_id = {shown(value)} is no token", f"ids end at {last}")
         return value
 
     def ends(self) -> tuple[int, ...]:
         """All tokens that end a turn or a text, the file's own first."""
+        listed = self.metadata.get(ALL_ENDS, [])
+        if not isinstance(listed, list) or not all(type(at) is int and 0 <= at < len(self.tokens) for at in listed):
+            raise TokenizerError(f"{ALL_ENDS} = {shown(listed)} is no list of tokens", "fetch the file again")
         named = [self.id(name) for name in ("eos", "eot", "eom")]
         known = [self.ids[token] for token in self.of_type(CONTROL) if token in ENDS]
-        return tuple(dict.fromkeys(token for token in named + known if token is not None))
+        return tuple(dict.fromkeys(token for token in [*named, *listed, *known] if token is not None))
 
     def template(self) -> ChatTemplate | None:
         """The chat template in the file, with those that have a name of their own."""
