@@ -34,9 +34,8 @@ def command(ctx: click.Context, is_json: bool, verify: bool) -> None:
         _print(found, begun)
     broken = [model for model in found if model["problem"]]
     for model in broken:
-        click.echo(
-            f"{model['problem']}\n  fix: hanlin pull {model['name']} --force, or hanlin rm {model['name']}", err=True
-        )
+        name = model["name"]
+        click.echo(f"{model['problem']}\n  fix: hanlin pull {name} --force, or hanlin rm {name}", err=True)
     ctx.exit(2 if broken else 0)
 
 
