@@ -1,7 +1,8 @@
 """`hanlin VERB …`: the verb is a file in `commands/`, read only when it is asked for.
 
 So `hanlin --help` costs milliseconds: it reads the first line of each file and imports none of them.
-A HanlinError becomes its two lines on standard error and exit code 2; `--debug` adds the traceback.
+A HanlinError becomes its two lines on standard error and exit code 2; `--debug` adds the traceback. Anything else that
+escapes is a bug of ours, and says so.
 """
 
 import os
@@ -56,7 +57,7 @@ def hanlin(debug: bool) -> None:
 
 
 def main() -> None:
-    """The console script. Exit codes: 0 done, 2 an error with its fix, 130 interrupted."""
+    """The console script. Exit codes: 0 done, 1 a bug of ours, 2 an error with its fix, 130 interrupted."""
     try:
         code = hanlin.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -73,15 +74,20 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("\n")
         sys.exit(130)
+    except MemoryError:
+        _fail("the memory of this machine is used up\n  fix: a smaller model or a shorter text; see `hanlin doctor`")
     except BrokenPipeError:  # `hanlin … | head` closed our output: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        what = f"this is a bug in hanlin: {type(error).__name__}: {error}"
+        _fail(f"{what}\n  fix: run it again as `hanlin --debug …` and report what it prints", code=1)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = 2) -> None:
     if "--debug" in sys.argv:
         import traceback
 
         traceback.print_exc()
     sys.stderr.write(f"{message}\n")
-    sys.exit(2)
+    sys.exit(code)

@@ -1,12 +1,11 @@
 """Take the tour: the whole life of a model on real text, on this machine, ending in a report."""
 
-import locale
-import os
 import time
 from pathlib import Path
 
 import click
 
+from hanlin.cli.language import spoken
 from hanlin.cli.tour.settings import RunFile
 from hanlin.core.settings import load, override, parse
 
@@ -57,9 +56,6 @@ def take(settings: RunFile) -> Path:
         title, why, started, notes = guide.say(stage.TITLE), guide.say(stage.WHY), time.monotonic(), []
         printer.heading(number, len(stages), title, why)
         for note in stage.run(guide):
-            if isinstance(note, Guide):
-                guide = note
-                continue
             printer.show(note)
             notes.append(note)
         printer.end_answer()
@@ -72,8 +68,3 @@ def take(settings: RunFile) -> Path:
     click.echo(guide.say(DONE, seconds=time.monotonic() - began, path=page.resolve()))
     return page
 
-
-def spoken() -> str:
-    """The language of this machine, as far as the tour can speak it: "zh" or "en"."""
-    name = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
-    return "zh" if (name or locale.getlocale()[0] or "").lower().startswith(("zh", "chinese")) else "en"

@@ -18,7 +18,7 @@ class Printer:
         """A stage begins."""
         self.end_answer()
         self.console.print(Text(f"\n{number}/{count}  {title}", style="bold red"))
-        self.console.print(Text(why, style="dim"))
+        self.console.print(Text(why, style="dim"), soft_wrap=True)
 
     def show(self, note: Note) -> None:
         """One note; plots and figures are for the report and the log."""
@@ -30,7 +30,7 @@ class Printer:
             return
         self.end_answer()
         if isinstance(note, Line):
-            self.console.print(Text(f"  {note.text}"))
+            self.console.print(Text(f"  {note.text}"), soft_wrap=True)
         elif isinstance(note, Table):
             self.console.print(_table(note))
 
