@@ -1,0 +1,117 @@
+"""Generation: a prompt's tokens and settings in, events out, one per token and answer, as they come.
+
+The prompt is read once, in chunks, whatever the number of answers; then all answers go on together, one token
+each per step. To cancel is to stop iterating.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hanlin.core.errors import CapacityError, RefusedError
+from hanlin.core.machine import allowed_memory
+from hanlin.infer.answer import Answer
+from hanlin.infer.event import Event
+from hanlin.infer.sampling import Sampling
+from hanlin.model.cache import Cache
+from hanlin.model.decoder import Decoder
+from hanlin.text.tokenizer import Tokenizer
+
+PREFILL = 512
+"""Prompt tokens per pass: enough to keep the cores busy, few enough that memory does not grow with the prompt."""
+
+
+def generate(network: Decoder, tokenizer: Tokenizer, prompt: Sequence[int], sampling: Sampling) -> Iterator[Event]:
+    """Answers to a prompt, event by event. Errors come at the call, before any work.
+
+    Args:
+        network: a family's model: `trunk`, `head`, `cache`.
+        tokenizer: turns ids into text and knows which ids end an answer.
+        prompt: ids, special ones included.
+        sampling: how to choose.
+
+    Raises:
+        RefusedError: the prompt is empty.
+        CapacityError: prompt and answer exceed the context window, or the cache exceeds the free memory.
+        WeightsError: (while iterating) the model answers something else than numbers.
+    """
+    if not prompt:
+        raise RefusedError("the prompt is empty", "write something, or start from an id: prompt=[…]")
+    room = _room(len(prompt), sampling, network.config.context)
+    _check_memory(network, sampling.n, room)
+    return _events(network, tokenizer, list(prompt), sampling, room)
+
+
+def _room(prompt: int, sampling: Sampling, context: int) -> int:
+    """Positions to hold: prompt and answer, or the window that slides."""
+    wanted = prompt + sampling.max_tokens
+    if sampling.overflow == "slide":
+        return min(wanted, context)
+    if wanted > context:
+        asked = f"the prompt's {prompt:,} tokens and max_tokens {sampling.max_tokens:,}"
+        what = f"{asked} exceed the context window of {context:,}"
+        left = context - prompt
+        fix = f"ask for at most {left:,} tokens" if left > 0 else f"shorten the prompt to under {context:,} tokens"
+        raise CapacityError(what, f"{fix}, or let it forget its beginning: overflow = 'slide'")
+    return wanted
+
+
+def _check_memory(network: Decoder, answers: int, room: int) -> None:
+    """Refuse what cannot be held, rather than be killed half-way."""
+    needed, free = cache_bytes(network, answers, room), allowed_memory().available_bytes
+    if needed > free:
+        what = f"{answers} × {room:,} positions need {needed:,} bytes of cache, and {free:,} bytes of memory are free"
+        raise CapacityError(what, "lower max_tokens or n, shorten the prompt, or close other programs")
+
+
+def cache_bytes(network: Decoder, batch: int, room: int) -> int:
+    """Memory that keys and values of `batch` rows of `room` positions take."""
+    config = network.config
+    return 2 * config.layers * batch * room * config.kv_heads * config.head_width * network.embed.weight.element_size()
+
+
+def _events(
+    network: Decoder, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling, room: int
+) -> Iterator[Event]:
+    """All answers, in step. Rows of the cache and of the logits are the answers still going on, in their order."""
+    # Many heads have more rows than there are tokens, to round their size: such a row was never trained.
+    drawable = min(network.config.vocabulary, tokenizer.vocab_size)
+    seeds = enumerate(sampling.seeds())
+    answers = [Answer(index, seed, prompt, drawable, tokenizer, sampling) for index, seed in seeds]
+    dropped = 0 if len(prompt) <= room else len(prompt) - room // 2
+    cache, logits = read(network, [prompt[dropped:]], room)
+    cache, logits = cache.rows(torch.zeros(len(answers), dtype=torch.long)), logits.expand(len(answers), -1)
+    while True:
+        for answer, row in zip(answers, logits, strict=True):
+            yield answer.take(row, dropped)
+        going = [row for row, answer in enumerate(answers) if answer.finish is None]
+        if not going:
+            return
+        if len(going) < len(answers):
+            cache, answers = cache.rows(torch.tensor(going)), [answers[row] for row in going]
+        dropped = 0
+        if cache.length < room:
+            logits = step(network, cache, [answer.tokens[-1] for answer in answers])
+        else:
+            kept = max(1, room // 2)
+            dropped = room + 1 - kept
+            cache, logits = read(network, [answer.tokens[-kept:] for answer in answers], room)
+
+
+@torch.inference_mode()
+def read(network: Decoder, prompts: Sequence[Sequence[int]], room: int) -> tuple[Cache, Float[Tensor, "B V"]]:
+    """A fresh cache of `room` positions that has read prompts of one length, and the logits after them."""
+    tokens = torch.tensor(prompts)
+    cache = network.cache(len(prompts), room)
+    *before, last = tokens.split(PREFILL, dim=1)
+    for chunk in before:
+        network.trunk(chunk, cache)
+    return cache, network.head(network.trunk(last, cache)[:, -1])
+
+
+@torch.inference_mode()
+def step(network: Decoder, cache: Cache, tokens: Sequence[int]) -> Float[Tensor, "B V"]:
+    """The logits after one more token each."""
+    return network(torch.tensor(tokens)[:, None], cache)[:, 0]

@@ -1,0 +1,233 @@
+"""The model as a Python user holds it: a name in; logits, events, scores and tables out.
+
+import hanlin
+model = hanlin.load()
+print("".join(event.text for event in model.chat([{"role": "user", "content": "What is the capital of France?"}])))
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedError, TokenizerError, did_you_mean, shown
+from hanlin.core.machine import allowed_cores
+from hanlin.core.settings import parse
+from hanlin.infer import score as scoring
+from hanlin.infer.event import Event
+from hanlin.infer.generate import generate
+from hanlin.infer.next_token import Next, next_token
+from hanlin.infer.sampling import Sampling
+from hanlin.infer.score import Score
+from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.load import load as load_checkpoint
+from hanlin.model.store import DEFAULT, resolve
+from hanlin.text.long import PIECE, encode_long
+from hanlin.text.message import Message
+from hanlin.text.tokenizer import Tokenizer
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+Turn = Message | Mapping[str, Any]
+
+
+def load(name: str | Path = "", dtype: torch.dtype | str | None = None) -> "Model":
+    """A model ready to use, fetched first if it is not here yet.
+
+    Args:
+        name: a stored name, a hub name (org/name[@revision]), a folder or a .gguf file; "" for the embedded default.
+        dtype: precision of the computation, a torch.dtype or "float32", "bfloat16", "float16"; None for float32,
+            the one precision in which every model at hand answers as it should on a CPU.
+
+    Raises:
+        ConfigError: the precision is none of these.
+        StoreError: no such model, or it cannot be fetched.
+        WeightsError: the checkpoint is damaged, incomplete or of a kind not carried.
+        TokenizerError: its tokenizer cannot be built.
+    """
+    torch.set_num_threads(allowed_cores().count)
+    return Model(load_checkpoint(resolve(str(name) or DEFAULT), precision(dtype)), str(name) or DEFAULT)
+
+
+def precision(dtype: torch.dtype | str | None) -> torch.dtype:
+    """A torch.dtype from what a user may write.
+
+    Raises:
+        ConfigError: not one of the precisions a model can compute in.
+    """
+    if dtype is None:
+        return torch.float32
+    if isinstance(dtype, str) and dtype in DTYPES:
+        return DTYPES[dtype]
+    if dtype in DTYPES.values() and isinstance(dtype, torch.dtype):
+        return dtype
+    raise ConfigError(f"dtype = {shown(dtype)} is no precision to compute in", did_you_mean(str(dtype), DTYPES))
+
+
+class Model:
+    """A network with its tokenizer. B sequences, T tokens each, V ids in the vocabulary."""
+
+    def __init__(self, checkpoint: Checkpoint, name: str = "") -> None:
+        self.checkpoint = checkpoint
+        self.name = name or checkpoint.path.name
+        self.network = checkpoint.network
+        self.config = checkpoint.config
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer.
+
+        Raises:
+            TokenizerError: the checkpoint has none.
+        """
+        if self.checkpoint.tokenizer is None:
+            fix = "put its tokenizer.json beside the weights; logits(tokens) works without one"
+            raise TokenizerError(f"{self.name} has no tokenizer", fix)
+        return self.checkpoint.tokenizer
+
+    @property
+    def context(self) -> int:
+        """The context window: most tokens the network can see at once."""
+        return self.config.context
+
+    @torch.inference_mode()
+    def logits(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """What the network thinks comes after each token, as unnormalised log-probabilities (nats).
+
+        Raises:
+            DataError: an id is outside the vocabulary.
+            CapacityError: T exceeds the context window.
+        """
+        self._check(tokens.flatten().tolist())
+        self._check_length(tokens.shape[1])
+        return self.network(tokens)
+
+    def generate(self, prompt: str | Sequence[int], **sampling: Any) -> Iterator[Event]:
+        """Continue a text, or token ids, event by event; errors in the settings or the prompt come at the call.
+
+        Args:
+            prompt: text (special tokens such as <|im_end|> are read as such, BOS is added where the model's own
+                tokenizer adds it), or ids, taken as they are.
+            **sampling: fields of `hanlin.infer.sampling.Sampling`; without any, up to 256 tokens, always the likeliest.
+
+        Raises:
+            ConfigError: a setting is unknown or out of range.
+            DataError: an id is outside the vocabulary.
+            RefusedError: the prompt has no tokens.
+            CapacityError: prompt and max_tokens exceed the context window, or the cache exceeds the free memory.
+        """
+        chosen = parse(Sampling, sampling)
+        tokens = self.encode(prompt, chosen) if isinstance(prompt, str) else list(prompt)
+        self._check(tokens)
+        return generate(self.network, self.tokenizer, tokens, chosen)
+
+    def encode(self, prompt: str, sampling: Sampling) -> list[int]:
+        """Ids of a prompt. One too long for the window is found out at the cost of a window, not of the prompt.
+
+        Raises:
+            CapacityError: the prompt is longer than the context window and may not lose its beginning.
+        """
+        if len(prompt) <= PIECE:
+            return self.tokenizer.encode(prompt)
+        tokens = self.tokenizer.encode("")  # what it adds before a text
+        read = 0
+        for piece in encode_long(self.tokenizer, [prompt], parse_special=True):
+            tokens += piece.tokens
+            read += len(piece.text)
+            if sampling.overflow == "error" and len(tokens) > self.context:
+                about = round(len(tokens) * len(prompt) / read)
+                what = f"the prompt has about {about:,} tokens and the context window holds {self.context:,}"
+                raise CapacityError(what, "shorten the prompt, or let it forget its beginning: overflow = 'slide'")
+        return tokens
+
+    def chat(self, messages: Sequence[Turn], **sampling: Any) -> Iterator[Event]:
+        """Answer a conversation through the model's own chat template.
+
+        Args:
+            messages: turns such as `{"role": "user", "content": "…"}`, oldest first.
+            **sampling: as in `generate`.
+
+        Raises:
+            ConfigError: a message or a setting is wrong.
+            TokenizerError: the model has no chat template, or it refuses these messages, or there are none.
+            RefusedError: the template does what no template needs.
+            CapacityError: as in `generate`.
+        """
+        chosen = parse(Sampling, sampling)
+        return generate(self.network, self.tokenizer, self.conversation(messages, chosen), chosen)
+
+    def conversation(self, messages: Sequence[Turn], sampling: Sampling) -> list[int]:
+        """Ids of a conversation, ready for the answer. Raises as `chat`."""
+        for place, turn in enumerate(messages):
+            plain = turn.plain() if isinstance(turn, Message) else turn
+            if not isinstance(plain, Mapping) or "role" not in plain:
+                raise ConfigError(f"messages[{place}] = {shown(turn)} is no message", 'write {"role": …, "content": …}')
+            if len(content := str(plain.get("content") or "")) > PIECE:
+                self.encode(content, sampling)  # what cannot fit is found out before the template is filled
+        return self.tokenizer.chat(messages)
+
+    def next(self, text: str, k: int = 20) -> Next:
+        """The table of the next token, and what the model thinks of the text itself.
+
+        Args:
+            text: the beginning; special tokens in it are read as such.
+            k: rows of the table.
+
+        Raises:
+            ConfigError: k is not positive.
+            RefusedError: the text has no tokens.
+            CapacityError: the text exceeds the context window.
+        """
+        if k < 1:
+            raise ConfigError(f"k = {k} rows are no table", "give k = 1 or more")
+        tokens = self.encode(text, Sampling())
+        if not tokens:
+            raise RefusedError("the text is empty", "give at least one character")
+        self._check_length(len(tokens))
+        return next_token(self.network, tokens, k, min(self.config.vocabulary, self.tokenizer.vocab_size))
+
+    def score(self, text: str, window: int | None = None, stride: int | None = None) -> Score:
+        """Log-likelihood, perplexities and bits per byte of a text of any length.
+
+        Args:
+            text: data; nothing in it is read as a special token.
+            window: tokens seen at once; None for the context window, at most 2,048.
+            stride: tokens each window after the first predicts; None for as many as the window, without overlap.
+
+        Raises:
+            ConfigError: the stride does not fit the window.
+            CapacityError: the window exceeds the context window.
+            DataError: the text is empty.
+            RefusedError: the tokenizer has neither BOS nor EOS to begin with.
+        """
+        *_, whole = self.scores([text], window, stride)
+        return whole
+
+    def scores(
+        self, blocks: Iterable[str], window: int | None = None, stride: int | None = None, name: str = "the text"
+    ) -> Iterator[Score]:
+        """As `score` for a text that comes in blocks and may exceed memory: the score so far, window by window."""
+        window = self.window if window is None else window
+        self._check_length(window)
+        return scoring.score(self.network, self.tokenizer, blocks, window=window, stride=stride, name=name)
+
+    @property
+    def window(self) -> int:
+        """Tokens seen at once in scoring if nothing else is asked for."""
+        return min(self.context, scoring.WINDOW)
+
+    def _check(self, tokens: Sequence[int]) -> None:
+        vocabulary = self.config.vocabulary
+        for place, token in enumerate(tokens):
+            if not 0 <= token < vocabulary:
+                raise DataError(
+                    f"token id {token} at place {place} is not in the vocabulary",
+                    f"ids run from 0 to {vocabulary - 1:,}",
+                )
+
+    def _check_length(self, count: int) -> None:
+        if count > self.context:
+            raise CapacityError(f"{count:,} tokens exceed the context window of {self.context:,}", "give fewer at once")
