@@ -1,0 +1,102 @@
+"""Generate text: continue a prompt, or answer it through the model's chat template."""
+
+import json
+import time
+from typing import Any
+
+import click
+
+from hanlin.cli.arguments import model_option, read_text
+from hanlin.cli.options import chosen, options
+from hanlin.core.errors import CapacityError, ConfigError, RefusedError
+from hanlin.infer.sampling import Sampling
+
+PRECISIONS = click.Choice(["float32", "bfloat16", "float16"])
+
+
+@click.command()
+@click.argument("name", metavar="[MODEL]", required=False)
+@model_option
+@click.option("-p", "--prompt", metavar="TEXT", help="The prompt; - reads standard input, less a last line break.")
+@click.option("--chat", is_flag=True, help="Put the prompt through the model's chat template, as the user's message.")
+@click.option("--system", metavar="TEXT", help="With --chat: the system message before it.")
+@options(Sampling)
+@click.option("--dtype", type=PRECISIONS, help="Precision of the computation  [default: float32]")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
+def command(
+    name: str | None,
+    model: str | None,
+    prompt: str | None,
+    chat: bool,
+    system: str | None,
+    dtype: str | None,
+    is_json: bool,
+    **given: Any,
+) -> None:
+    """Continue a prompt, streaming; with --chat, answer it.
+
+    MODEL is a stored name, a hub name (org/name), a folder or a .gguf file; without it, smollm2-135m-instruct. By
+    default the likeliest token is taken each time, so the same prompt has the same answer; --temperature 1 draws.
+
+    \b
+    hanlin generate -p "The cat sat on the"
+    hanlin generate --chat -p "What is the capital of France?"
+    hanlin generate -p - --temperature 0.8 --top-p 0.95 --seed 1 --n 3 --json < story.txt
+    """
+    sampling = chosen(Sampling, given)
+    if name and model:
+        raise ConfigError(f"two models: {name} and {model}", "name one")
+    if system is not None and not chat:
+        raise ConfigError("--system needs --chat: a plain prompt has no system message", "add --chat")
+    text = read_prompt(prompt)
+    began = time.perf_counter()
+    from hanlin.cli.models import open_model
+
+    holder = open_model(model or name, dtype)
+    load_seconds = time.perf_counter() - began
+    from hanlin.cli.answers import Timed, as_object, note, print_text
+    from hanlin.infer.generate import generate
+
+    if sampling.is_greedy and sampling.n > 1:
+        note(f"without --temperature nothing is drawn: all {sampling.n} answers are the same")
+    sampling = sampling.model_copy(update={"seed": sampling.seeds()[0]})  # a fresh seed too is one to report
+    messages = [{"role": "system", "content": system}] if system is not None else []
+    tokens = (
+        holder.conversation([*messages, {"role": "user", "content": text}], sampling)
+        if chat
+        else holder.encode(text, sampling)
+    )
+    timed = Timed(generate(holder.network, holder.tokenizer, tokens, sampling), sampling.n)
+    if not is_json:
+        print_text(timed, holder.tokenizer, sampling)
+        return
+    for _ in timed:
+        pass
+    told = as_object(
+        timed, holder.tokenizer, sampling, model=holder.name, prompt_tokens=len(tokens), load_seconds=load_seconds
+    )
+    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+def read_prompt(prompt: str | None) -> str:
+    """The prompt that `-p` spells, or standard input.
+
+    Raises:
+        ConfigError: there is none.
+        RefusedError: it is empty.
+        DataError: it is not UTF-8 text.
+        CapacityError: standard input has more than any context window holds.
+    """
+    if prompt is None:
+        raise ConfigError("there is no prompt", 'give one: -p "…", or pipe it in: -p -')
+    if prompt != "-":
+        if not prompt:
+            raise RefusedError("the prompt is empty", "give at least one character")
+        return prompt
+    read = read_text("-")
+    if read.is_cut:
+        raise CapacityError(f"standard input has more than {len(read.text.encode()):,} bytes", "give a shorter prompt")
+    text = read.text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise RefusedError("the prompt is empty: standard input has only a line break", "give at least one character")
+    return text
