@@ -84,3 +84,41 @@ class GatedMLP(nn.Module):
         """Of each position by itself."""
         gate, up = self.gate_up(x).chunk(2, -1)
         return self.down(self.act(gate) * up)
+
+
+class MLP(nn.Module):
+    """Wide, bent, and narrow again."""
+
+    def __init__(self, width: int, mlp: int, act: Activation) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, mlp)
+        self.down = nn.Linear(mlp, width)
+        self.act = ACTIVATIONS[act]
+
+    def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
+        """Of each position by itself."""
+        return self.down(self.act(self.up(x)))
+
+
+class Experts(nn.Module):
+    """Many small feed-forward parts; a router picks a few for each position and weighs what they say."""
+
+    def __init__(self, width: int, mlp: int, experts: int, chosen: int, act: Activation, *, is_normed: bool) -> None:
+        """`chosen` experts speak per position; with `is_normed` their weights sum to 1."""
+        super().__init__()
+        self.router = nn.Linear(width, experts, bias=False)
+        self.experts = nn.ModuleList(GatedMLP(width, mlp, act) for _ in range(experts))
+        self.chosen, self.is_normed = chosen, is_normed
+
+    def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
+        """Of each position by itself."""
+        flat = x.reshape(-1, x.shape[-1])
+        shares, chosen = torch.softmax(self.router(flat), -1, dtype=torch.float32).topk(self.chosen)
+        if self.is_normed:
+            shares = shares / shares.sum(-1, keepdim=True)
+        shares = shares.to(x.dtype)
+        said = torch.zeros_like(flat)
+        for expert in chosen.unique().tolist():
+            rows, slot = (chosen == expert).nonzero(as_tuple=True)
+            said.index_add_(0, rows, self.experts[expert](flat[rows]) * shares[rows, slot, None])
+        return said.view_as(x)

@@ -6,7 +6,7 @@ Foreign names are translated here and in the families, once, and nowhere else.
 from collections.abc import Mapping
 from typing import Any
 
-from hanlin.core.errors import RefusedError, WeightsError
+from hanlin.core.errors import RefusedError, WeightsError, shown
 from hanlin.core.settings import Settings
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
@@ -54,18 +54,20 @@ class Shape(Settings):
     """The embedding is the head, too."""
 
 
-def from_hf(keys: Keys, *, epsilon: float = 1e-6, is_tied: bool = False) -> dict[str, Any]:
-    """A Shape's fields; `epsilon` and `is_tied` are what Transformers assumes where the file says nothing.
+def from_hf(
+    keys: Keys, *, epsilon: float = 1e-6, is_tied: bool = False, head_width: int | None = None
+) -> dict[str, Any]:
+    """A Shape's fields; the arguments are what Transformers assumes for the family where the file says nothing.
 
     Raises:
         WeightsError: a key is missing, or has a value that cannot be.
     """
     found: dict[str, Any] = {ours: keys.need(theirs, int) for ours, theirs in HF.items()}
     found["kv_heads"] = keys.get("num_key_value_heads", int, found["heads"])
-    found["head_width"] = keys.get("head_dim", int, found["width"] // found["heads"])
+    found["head_width"] = keys.get("head_dim", int, head_width or found["width"] // found["heads"])
     found["epsilon"] = keys.get("rms_norm_eps", float, epsilon)
     found["has_tied_head"] = keys.get("tie_word_embeddings", bool, is_tied)
-    return _checked(found, keys, HF)
+    return checked(found, keys, HF)
 
 
 def to_hf(shape: Shape) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def from_gguf(keys: Keys, arch: str, file: GGUFFile) -> dict[str, Any]:
     for key in ("attention.value_length", "rope.dimension_count"):
         if keys.get(f"{arch}.{key}", int, found["head_width"]) != found["head_width"]:
             raise keys.wrong(f"{arch}.{key}", f"where we carry models with heads of one width, {found['head_width']}")
-    return _checked(found, keys, {ours: f"{arch}.{theirs}" for ours, theirs in GGUF.items()})
+    return checked(found, keys, {ours: f"{arch}.{theirs}" for ours, theirs in GGUF.items()})
 
 
 def to_gguf(shape: Shape, arch: str) -> dict[str, Any]:
@@ -150,30 +152,33 @@ def layer_kinds(keys: Keys, layers: int) -> list[str]:
     return kinds
 
 
-def refuse_windows(windows: Windows, arch: str) -> None:
-    """GGUF models of most architectures see all the way.
+def refuse_in_gguf(config: Shape, arch: str, allowed: Mapping[str, Any]) -> None:
+    """llama.cpp computes a GGUF architecture in one way, whatever else a config says.
 
     Raises:
-        RefusedError: this one does not.
+        RefusedError: this model needs another: one of its settings is not as `allowed`.
     """
-    if any(windows):
-        window = max(filter(None, windows))
-        what = f"llama.cpp ignores sliding windows in models of type {arch}, and this one has windows of {window}"
-        raise RefusedError(what, "save it as a Hugging Face folder instead")
+    for setting, value in allowed.items():
+        if getattr(config, setting) != value:
+            what = f"llama.cpp has {setting} = {value!r} in all models of type {arch}; here it is"
+            raise RefusedError(f"{what} {shown(getattr(config, setting))}", FOLDER)
 
 
-def refuse_activation(act: str, expected: str, arch: str) -> None:
-    """A GGUF architecture has one activation.
+FOLDER = "save it as a Hugging Face folder instead"
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """A Shape's fields for the families' tiny configs, and what a family adds or changes."""
+    shape = {"vocabulary": 97, "width": 32, "layers": 3, "heads": 4, "kv_heads": 2, "head_width": 8, "mlp": 64}
+    return {**shape, "context": 64, "epsilon": 1e-5, "has_tied_head": True, **changes}
+
+
+def checked(found: dict[str, Any], keys: Keys, names: Mapping[str, str]) -> dict[str, Any]:
+    """A Shape's fields, if they fit together.
 
     Raises:
-        RefusedError: this model has another.
+        WeightsError: they do not.
     """
-    if act != expected:
-        what = f"llama.cpp computes models of type {arch} with {expected}, and this one has {act}"
-        raise RefusedError(what, "save it as a Hugging Face folder instead")
-
-
-def _checked(found: dict[str, Any], keys: Keys, names: Mapping[str, str]) -> dict[str, Any]:
     if found["heads"] % found["kv_heads"]:
         raise WeightsError(
             f"{keys.where}: {found['heads']} heads cannot share {found['kv_heads']} heads of keys and values",

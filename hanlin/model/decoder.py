@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hanlin.core.errors import CapacityError
 from hanlin.model.attention import View, look
 from hanlin.model.cache import Cache, empty
 from hanlin.model.config import Shape
@@ -47,6 +48,7 @@ class Decoder(nn.Module):
         self.ropes = list(dict.fromkeys(sight.rope for sight in sights if sight.rope))
         self.sights = list(dict.fromkeys(sights))
         self.sight_of = [self.sights.index(sight) for sight in sights]
+        self.rope_of = [self.ropes.index(sight.rope) if sight.rope else None for sight in self.sights]
 
     def forward(self, tokens: Int[Tensor, "B T"], cache: Cache | None = None) -> Float[Tensor, "B T V"]:
         """Logits of the token that follows each position.
@@ -92,6 +94,9 @@ class Decoder(nn.Module):
         return [turns(rope, config.head_width, config.context, span, like.dtype, like.device) for rope in self.ropes]
 
     def _embedded(self, tokens: Tensor, begin: int, end: int, cache: Cache | None) -> Tensor:
+        if self.places is not None and end > self.config.context:
+            what = f"the model knows {self.config.context} positions; this would be {end}"
+            raise CapacityError(what, "send fewer tokens")
         x = self.embed(tokens)
         if self.embedding_scale != 1:  # rounded to the weights' precision first, as the model was trained
             x = x * torch.tensor(self.embedding_scale, dtype=x.dtype, device=x.device)
@@ -106,9 +111,9 @@ class Decoder(nn.Module):
         place = slice(begin, end) if starts is None else _positions(begin, end, cache, x.device)
         turned = [(cos[place], sin[place]) for cos, sin in tables]
         views = []
-        for window, rope in self.sights:
-            cos, sin = turned[self.ropes.index(rope)] if rope else (None, None)
-            views.append(View(begin, end, *look(begin, end, window, starts, x), cos, sin))
+        for sight, rope in zip(self.sights, self.rope_of, strict=True):
+            cos, sin = (None, None) if rope is None else turned[rope]
+            views.append(View(begin, end, *look(begin, end, sight.window, starts, x), cos, sin))
         return views
 
 

@@ -25,6 +25,9 @@ HARMLESS: dict[str, Any] = {
         "output_attentions output_hidden_states return_dict return_dict_in_generate cache_implementation "
         "_attn_implementation _attn_implementation_autoset attn_implementation _flash_attn_2_enabled "
         "unsloth_fixed unsloth_version transformers.js_config is_llama_config pretraining_tp chunk_size_feed_forward "
+        # GPT-2's second head, and a setting that only changes how sums are rounded.
+        "summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout n_ctx "
+        "reorder_and_upcast_attn router_aux_loss_coef output_router_logits "
         # How older Transformers would have sampled.
         "max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k "
         "top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size "

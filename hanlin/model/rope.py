@@ -149,10 +149,14 @@ def read_table(values: Mapping[str, Any], where: str, base: float, context: int,
     if kind == "llama3":
         found |= {"low": keys.need("low_freq_factor", float), "high": keys.need("high_freq_factor", float)}
     elif kind in ("yarn", "longrope"):
-        found["factor"] = keys.get("factor", float, context / found["trained"])
-        found["scale"] = keys.get("attention_factor", float, None) or _scale(kind, keys, found)
+        factor = keys.get("factor", float, context / found["trained"])
+        found["scale"] = keys.get("attention_factor", float, None) or _scale(kind, keys, factor, found["trained"])
     if kind == "yarn":
-        found |= {"fast": keys.get("beta_fast", float, 32.0), "slow": keys.get("beta_slow", float, 1.0)}
+        found |= {
+            "factor": factor,
+            "fast": keys.get("beta_fast", float, 32.0),
+            "slow": keys.get("beta_slow", float, 1.0),
+        }
         found["is_rounded"] = keys.get("truncate", bool, True)
     elif kind == "longrope":
         found |= {"short": keys.need("short_factor", list), "long": keys.need("long_factor", list)}
@@ -160,14 +164,13 @@ def read_table(values: Mapping[str, Any], where: str, base: float, context: int,
     return Rope.model_validate(found)
 
 
-def _scale(kind: str, keys: Keys, found: Mapping[str, Any]) -> float:
+def _scale(kind: str, keys: Keys, factor: float, trained: int) -> float:
     """What the papers recommend where the config leaves it open."""
-    factor = found["factor"]
     upper, lower = keys.get("mscale", float, None), keys.get("mscale_all_dim", float, None)
     if factor <= 1:
         return 1.0
     if kind == "longrope":
-        return math.sqrt(1 + math.log(factor) / math.log(found["trained"]))
+        return math.sqrt(1 + math.log(factor) / math.log(trained))
     if upper and lower:
         return (0.1 * upper * math.log(factor) + 1) / (0.1 * lower * math.log(factor) + 1)
     return 0.1 * math.log(factor) + 1

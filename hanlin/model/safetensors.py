@@ -1,4 +1,4 @@
-"""Safetensors files in, tensors out, mapped from disk: a JSON header that says where each tensor's bytes lie.
+"""Safetensors files in, tensors out, mapped from disk, and back: a JSON header that says where each one's bytes lie.
 
 A tensor is a view of the file until somebody copies it; `release` gives its pages back, so that a model that is copied
 tensor by tensor is never in memory twice.
@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 
 from hanlin.core.errors import WeightsError, shown
+from hanlin.core.run import replacing
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 LARGEST_HEADER = 100 << 20
 AGAIN = "fetch it again"
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+NAMES = {dtype: name for name, dtype in FLOATS.items()}
 OTHERS = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1}
 OTHERS |= {"I16": 2, "U16": 2, "I32": 4, "U32": 4, "I64": 8, "U64": 8, "C64": 8}
 SIZES = {name: dtype.itemsize for name, dtype in FLOATS.items()} | OTHERS
@@ -95,6 +97,27 @@ def open_folder(folder: Path) -> dict[str, Stored]:
         return open_file(files[0])
     has = f"{len(files)} .safetensors files and no {INDEX}" if files else "no weights"
     raise WeightsError(f"{folder} has {has}", f"a model's folder has {SINGLE}, or parts with their {INDEX}")
+
+
+def write(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """One file of (name, weights), whole or not at all; tensors that are no contiguous rows are copied one by one.
+
+    Raises:
+        CapacityError: the disk is full.
+        StoreError: the file cannot be written.
+    """
+    tensors = list(tensors)
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, tensor in tensors:
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with replacing(path) as sink:
+        sink.write(len(text).to_bytes(8, "little") + text)
+        for _, tensor in tensors:
+            sink.write(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
 
 
 def _indexed(folder: Path) -> dict[str, str]:

@@ -29,8 +29,10 @@ LLAMA_LAYER: tuple[Row, ...] = (
     ("attention.out", "self_attn.o_proj", "attn_output"),
     ("mlp.gate_up", "mlp.{gate,up}_proj", "ffn_{gate,up}"),
     ("mlp.down", "mlp.down_proj", "ffn_down"),
+    ("attention_norm", "input_layernorm", "attn_norm"),
+    ("mlp_norm", "post_attention_layernorm", "ffn_norm"),
 )
-"""What llama's and most later families' tensors are called; the norms around them differ."""
+"""What llama's and most later families' tensors are called."""
 
 
 class Names(NamedTuple):

@@ -18,12 +18,12 @@ from hanlin.model import rope as ropes
 from hanlin.model.attention import Attention, View
 from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
 from hanlin.model.cache import Slab
-from hanlin.model.config import Shape, Windows
+from hanlin.model.config import Shape, Windows, small
 from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
 from hanlin.model.rope import Rope
-from hanlin.model.weights import LLAMA_LAYER, Described, Names
+from hanlin.model.weights import Described, Names
 
 HF = ("llama", "mistral", "qwen2")
 GGUF = ("llama", "qwen2")
@@ -94,8 +94,9 @@ def from_hf(values: Mapping[str, Any]) -> Config:
     windows: Windows = ()
     if kind == "qwen2":
         windows = shapes.windows_from_hf(keys, shape["layers"])
-    elif kind == "mistral" and (window := keys.get("sliding_window", int, None)):
-        windows = (window,) * shape["layers"]
+    elif kind == "mistral":
+        window = keys.get("sliding_window", int, None) if "sliding_window" in values else 4096
+        windows = (window,) * shape["layers"] if window else ()
     config = Config(
         **shape,
         kind=kind,  # pyright: ignore[reportArgumentType]
@@ -166,19 +167,32 @@ def to_gguf(config: Config) -> Described:
         RefusedError: llama.cpp cannot compute this model.
     """
     arch = "qwen2" if config.kind == "qwen2" else "llama"
-    shapes.refuse_windows(config.windows, arch)
-    shapes.refuse_activation(config.act, "silu", arch)
+    shapes.refuse_in_gguf(config, arch, {"windows": (), "act": "silu"})
     keys, tensors = ropes.to_gguf(config.rope, arch, config.head_width)
     return {"general.architecture": arch, **shapes.to_gguf(config, arch), **keys}, tensors
 
 
 def names(config: Config) -> Names:
     """What the tensors are called. GGUF's llama keeps the halves of a pair side by side, as Meta's own code did."""
-    return Names(
-        (
-            *LLAMA_LAYER,
-            ("attention_norm", "input_layernorm", "attn_norm"),
-            ("mlp_norm", "post_attention_layernorm", "ffn_norm"),
-        ),
-        pairs=0 if config.kind == "qwen2" else config.head_width // 2,
-    )
+    return Names(pairs=0 if config.kind == "qwen2" else config.head_width // 2)
+
+
+TINY = {
+    "shared heads": Config(**small()),
+    "own head": Config(**small(has_tied_head=False, kv_heads=4, head_width=16)),
+    "biases": Config(**small(), has_qkv_bias=True, has_output_bias=True, has_mlp_bias=True, act="gelu_tanh"),
+    "linear": Config(**small(), rope=Rope(kind="linear", factor=4.0)),
+    "dynamic": Config(**small(context=16), rope=Rope(kind="dynamic", factor=2.0)),
+    "llama3": Config(**small(), rope=Rope(kind="llama3", factor=8.0, trained=32, base=100.0)),
+    "yarn": Config(**small(), rope=Rope(kind="yarn", factor=4.0, trained=16, scale=1.25)),
+    "yarn unrounded": Config(**small(), rope=Rope(kind="yarn", factor=4.0, trained=16, fast=8.0, is_rounded=False)),
+    "longrope": Config(
+        **small(), rope=Rope(kind="longrope", trained=16, scale=1.5, short=(1, 1, 2, 2), long=(1, 2, 4, 8))
+    ),
+    "longrope within": Config(**small(), rope=Rope(kind="longrope", trained=64, short=(1, 1, 2, 2), long=(1, 2, 4, 8))),
+    "mistral": Config(**small(), kind="mistral"),
+    "mistral window": Config(**small(), kind="mistral", windows=(5, 5, 5)),
+    "qwen2": Config(**small(), kind="qwen2", has_qkv_bias=True),
+    "qwen2 windows": Config(**small(), kind="qwen2", has_qkv_bias=True, windows=(None, 5, 5)),
+}
+"""Small configs that between them turn every switch."""
