@@ -107,7 +107,7 @@ def open_text(argument: str) -> Iterator[tuple[str | None, Iterator[str]]]:
     from hanlin.text.long import decoded
 
     with _opened(argument) as (source, file):
-        yield source, _checked(decoded(file, source), source)
+        yield source, _checked(decoded(file.read, source), source)
 
 
 def _is_read(argument: str) -> bool:

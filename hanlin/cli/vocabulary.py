@@ -13,10 +13,10 @@ def open_tokenizer(name: str | None) -> tuple[str, Tokenizer]:
         TokenizerError: it has no tokenizer, or a damaged one.
         WeightsError: the .gguf file is damaged.
     """
-    from hanlin.cli.models import locate
+    from hanlin.cli.models import fetched
     from hanlin.model.store import DEFAULT
 
-    path = locate(name)
+    path = fetched(name)
     return name or DEFAULT, tokenizer_of(path)
 
 

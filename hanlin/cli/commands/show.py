@@ -19,12 +19,12 @@ def command(name: str | None, model: str | None, is_json: bool) -> None:
     """
     if name and model:
         raise ConfigError(f"two models: {name} and {model}", "name one")
-    from hanlin.cli.models import locate
+    from hanlin.cli.models import fetched
     from hanlin.cli.show.facts import gather
     from hanlin.model.store import DEFAULT
 
     wanted = model or name
-    facts = gather(wanted or DEFAULT, locate(wanted))
+    facts = gather(wanted or DEFAULT, fetched(wanted))
     if is_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
