@@ -44,9 +44,9 @@ Step = tuple[int, dict[int, float]]
 
 
 def greedy(
-    path: Path, folder: Path, tokens: Sequence[int], steps: int, vocab: int
-) -> list[tuple[int, dict[int, float]]]:
+    path: Path, folder: Path, tokens: Sequence[int], steps: int, vocabulary: int, context: int = 256
+) -> list[Step]:
     """For each of `steps` tokens to follow: the token, and the log-probability of every token of the vocabulary."""
-    reply = ask(path, folder, prompt=list(tokens), n_predict=steps, n_probs=vocab, ignore_eos=True)
+    reply = ask(path, folder, context, prompt=list(tokens), n_predict=steps, n_probs=vocabulary, ignore_eos=True)
     content = reply["choices"][0]["logprobs"]["content"]
     return [(step["id"], {top["id"]: top["logprob"] for top in step["top_logprobs"]}) for step in content]
