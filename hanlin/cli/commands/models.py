@@ -1,9 +1,13 @@
 """List the models in the store, and check them."""
 
 import json
+import sys
 from typing import Any
 
 import click
+
+WIDE = 400
+"""Columns where nobody looks at a terminal: no line is ever cut."""
 
 
 @click.command()
@@ -53,13 +57,15 @@ def _print(found: list[dict[str, Any]], begun: list[tuple[str, int]]) -> None:
 
     from hanlin.model.store.place import root
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     if not found and not begun:
         console.print(Text(f"no models in {root()}; hanlin pull fetches the default one"))
     if found:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for column in ("name", "family", "format", "size", "source", "pulled", "last used", "state"):
-            table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
+        for column in ("name", "family", "size", "source", "pulled", "last used", "state"):
+            is_long = column in ("name", "source")
+            align = "right" if column == "size" else "left"
+            table.add_column(column, justify=align, overflow="fold", no_wrap=not is_long)
         for model in found:
             table.add_row(*map(Text, _row(model)))
         console.print(table)
@@ -71,11 +77,11 @@ def _print(found: list[dict[str, Any]], begun: list[tuple[str, int]]) -> None:
 def _row(model: dict[str, Any]) -> tuple[str, ...]:
     state = "damaged" if model["problem"] else "verified" if model.get("is_verified") else "ok"
     if "source" not in model:
-        return model["name"], "", "", "", "", "", "", state
+        return model["name"], "", "", "", "", "", state
     revision = (model["revision"] or "")[:12]
     source = f"{model['source']}:{model['origin']}"
     if revision and not source.endswith(f"=={revision}"):
         source += f"@{revision}"
     size = f"{model['bytes'] / 1e6:,.1f} MB"
     days = model["pulled_at"][:10], model["used_at"][:10]
-    return model["name"], model["family"], model["format"], size, source, *days, state
+    return model["name"], f"{model['family']} {model['format']}", size, source, *days, state

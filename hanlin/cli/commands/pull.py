@@ -47,6 +47,5 @@ def command(
     name = name or DEFAULT
     show(pull(name, revision=revision, alias=alias, is_offline=offline, is_forced=force))
     found = details(alias or stored_as(name, revision)).as_object()
-    click.echo(
-        json.dumps(found, ensure_ascii=False, indent=2) if is_json else str(Path(found["path"]) / found["entry"])
-    )
+    path = Path(found["path"]) / found["entry"]
+    click.echo(json.dumps(found, ensure_ascii=False, indent=2) if is_json else path)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from hanlin.core.errors import CapacityError, StoreError
 from hanlin.model.store.manifest import Kept
@@ -84,7 +83,7 @@ class Part:
             self.sink = self.path.open("a+b")
         self._hash()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Part":  # noqa: PYI034, beartype has no Self here
         return self
 
     def __exit__(self, *reason: object) -> None:

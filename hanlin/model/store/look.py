@@ -128,7 +128,7 @@ def verify(name: str) -> Iterator[Progress]:
 def _folders(parent: Path) -> list[Path]:
     try:
         return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise StoreError(f"{parent} cannot be read: {error.strerror}", "check its permissions") from None

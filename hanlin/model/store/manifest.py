@@ -73,7 +73,7 @@ def read(folder: Path) -> Manifest | None:
     try:
         with path.open("rb") as source:
             return Manifest.model_validate(json.loads(source.read(MOST_BYTES)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if folder.is_dir():
             raise StoreError(f"{folder} has no {MANIFEST}: it is not a stored model", again(folder)) from None
         return None
@@ -81,7 +81,9 @@ def read(folder: Path) -> Manifest | None:
         first = error.errors(include_url=False)[0]
         what = f"{path} is damaged: {'.'.join(str(part) for part in first['loc'])}: {first['msg'].lower()}"
         raise StoreError(what, again(folder)) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}", again(folder)) from None
 
 

@@ -76,7 +76,6 @@ def inside(path: str, where: str) -> str:
     parts = path.split("/")
     is_plain = all(part not in ("", ".", "..") and len(part.encode("utf-8", "replace")) <= 255 for part in parts)
     if not is_plain or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", path):
-        raise RefusedError(
-            f"{where} has a file {shown(path)}, which may not be stored", "take the model from elsewhere"
-        )
+        what = f"{where} has a file {shown(path)}, which may lead out of the store"
+        raise RefusedError(what, "take the model from elsewhere")
     return path

@@ -97,6 +97,7 @@ def pull(
             done_bytes=size, total_bytes=size, note=f"{key} is here: {size / 1e6:,.1f} MB from {fetched.source}"
         )
     finally:
+        _tidy(place.staging(key))
         lock.release()
 
 
@@ -144,13 +145,21 @@ def _locked(key: str) -> Generator[Progress, None, Any]:
     is_told = False
     while True:
         try:
-            with guarded(place.lock(key)):
-                lock.acquire(timeout=0.2 if is_told else 0)
+            lock.acquire(timeout=0.2 if is_told else 0)
             return lock
         except Timeout:
             note = "" if is_told else f"another pull of {key} is under way: waiting for it"
             is_told = True
             yield Progress(note=note)
+        except (OSError, NotImplementedError) as error:
+            fix = "choose a folder you may write to, on a disk that can lock files: HANLIN_HOME=…"
+            raise StoreError(f"{place.lock(key)} cannot be locked: {error}", fix) from None
+
+
+def _tidy(staging: Path) -> None:
+    """Drop a staging folder in which nothing came."""
+    if not any(path.is_file() and path.stat().st_size for path in staging.rglob("*")):
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _land(key: str, requested: str, fetched: Fetched, model: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from hanlin.core.errors import RefusedError, StoreError
+from hanlin.core.errors import RefusedError, StoreError, did_you_mean, shown
 from hanlin.core.plugins import find
 from hanlin.model.store.catalogue import CATALOGUE
 from hanlin.model.store.disk import Staging, Wanted, already
@@ -21,6 +21,8 @@ def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetch
         StoreError: no origin has it, or is allowed to be asked.
         CapacityError: the disk is full.
     """
+    if request.text not in CATALOGUE:
+        raise StoreError(f"{shown(request.text)} is not in the catalogue", did_you_mean(request.text, CATALOGUE))
     known = CATALOGUE[request.text]
     wanted = Wanted(known.file, known.bytes, known.sha256)
     reasons = []

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from hanlin.core.errors import ConfigError, HanlinError, StoreError, shown
 from hanlin.model.store.choose import Choice, choose
-from hanlin.model.store.disk import CHUNK_BYTES, Part, Staging, Wanted, already, need
+from hanlin.model.store.disk import Part, Staging, Wanted, already, need
 from hanlin.model.store.manifest import Fetched
 from hanlin.model.store.progress import Progress
 from hanlin.model.store.request import Request
@@ -170,7 +170,7 @@ def _stream(repo: str, commit: str, path: str, part: Part) -> Iterator[str]:
         begins_there = reply.headers.get("Content-Range", "").startswith(f"bytes {part.here_bytes}-")
         if part.here_bytes and not (reply.status_code == 206 and begins_there):
             part.restart()
-        for chunk in reply.iter_bytes(CHUNK_BYTES):
+        for chunk in reply.iter_bytes():  # as they come: pieces of a fixed size would lose the last one at a cut
             part.add(chunk)
             yield ""
 

