@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hanlin.model.keys import Keys
@@ -61,6 +61,20 @@ class RMSNorm(nn.Module):
         if self.is_centred:
             return F.rms_norm(x.float(), self.shape, 1 + self.weight.float(), self.epsilon).type_as(x)
         return F.rms_norm(x, self.shape, self.weight, self.epsilon)
+
+
+class Embedding(nn.Module):
+    """A vector for each number. torch's own, made without memory, imports for over a second just to draw nothing."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(count, width))
+        if not self.weight.is_meta:
+            nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, numbers: Int[Tensor, "*b"]) -> Float[Tensor, "*b D"]:
+        """The vectors of some numbers, all below the count."""
+        return F.embedding(numbers, self.weight)
 
 
 class Stack(nn.Linear):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hanlin.core.errors import CapacityError
 from hanlin.model.attention import View, look
+from hanlin.model.blocks import Embedding
 from hanlin.model.cache import Cache, empty
 from hanlin.model.config import Shape
 from hanlin.model.rope import Rope, turns
@@ -39,8 +40,8 @@ class Decoder(nn.Module):
         """`sights` has one entry per layer; `cap` squashes the logits softly into -cap to cap."""
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocabulary, config.width)
-        self.places = nn.Embedding(config.context, config.width) if has_learned_positions else None
+        self.embed = Embedding(config.vocabulary, config.width)
+        self.places = Embedding(config.context, config.width) if has_learned_positions else None
         self.layers = nn.ModuleList(layers)
         self.norm = norm
         self.unembed = None if config.has_tied_head else nn.Linear(config.width, config.vocabulary, bias=False)

@@ -99,12 +99,13 @@ def _load_folder(path: Path, dtype: torch.dtype) -> Checkpoint:
             "set tie_word_embeddings to false in config.json",
         )
 
-    def filled(ours: str, out: Tensor) -> None:
-        for piece in plan[ours]:
-            source = stored[piece.name]
-            tensor = source.tensor()
-            out[piece.rows].copy_(tensor.mT if piece.is_turned else tensor)
-            source.release()
+    def filled(made: Mapping[str, Tensor]) -> None:
+        for ours, out in made.items():
+            for piece in plan[ours]:
+                source = stored[piece.name]
+                tensor = source.tensor()
+                out[piece.rows].copy_(tensor.mT if piece.is_turned else tensor)
+                source.release()
 
     _fill(network, filled, dtype, path.name)
     generation = path / "generation_config.json"
@@ -129,18 +130,21 @@ def _load_gguf(path: Path, dtype: torch.dtype) -> Checkpoint:
     check({name: it.shape for name, it in file.tensors.items()}, plan, r"rope_(freqs|factors_\w+)\.weight", path.name)
     threads = allowed_cores().count
 
-    def filled(ours: str, out: Tensor) -> None:
-        wide = out if out.dtype == torch.float32 else torch.empty(out.shape)
-        if out.ndim == 1:
+    def filled(made: Mapping[str, Tensor]) -> None:
+        wide = {ours: out if out.dtype == torch.float32 else torch.empty(out.shape) for ours, out in made.items()}
+        matrices = [
+            (piece, wide[ours][piece.rows].numpy()) for ours in made for piece in plan[ours] if len(piece.shape) > 1
+        ]
+        file.fill([(piece.name, rows, piece.order) for piece, rows in matrices], threads)
+        for ours, out in made.items():
             for piece in plan[ours]:
-                stored = torch.from_numpy(file.float32(piece.name))
-                wide[piece.rows] = (stored if piece.order is None else stored[piece.order]) - piece.added
-        else:
-            file.fill([(piece.name, wide[piece.rows].numpy(), piece.order) for piece in plan[ours]], threads)
-        if wide is not out:
-            out.copy_(wide)
+                if len(piece.shape) == 1:
+                    stored = torch.from_numpy(file.float32(piece.name))
+                    wide[ours][piece.rows] = (stored if piece.order is None else stored[piece.order]) - piece.added
+            if out is not wide[ours]:
+                out.copy_(wide[ours])
 
-    _fill(network, filled, dtype, path.name)
+    _fill(network, filled, dtype, path.name, at_once=dtype == torch.float32)
     return Checkpoint(
         network=network,
         config=config,
@@ -204,15 +208,25 @@ def _named(tensors: list[str]) -> str:
     return f"the tensor {shown(tensors[0])}{more}"
 
 
-def _fill(network: Decoder, filled: Callable[[str, Tensor], None], dtype: torch.dtype, where: str) -> None:
-    """Make each parameter, have it filled, look for numbers that are none, and put it into the network."""
+def _fill(
+    network: Decoder,
+    filled: Callable[[Mapping[str, Tensor]], None],
+    dtype: torch.dtype,
+    where: str,
+    *,
+    at_once: bool = False,
+) -> None:
+    """Make the parameters, have them filled one by one or all at once, and look for numbers that are none."""
     made = {}
     for name, parameter in network.named_parameters():
-        out = torch.empty(parameter.shape, dtype=dtype)
-        filled(name, out)
-        if not _is_finite(out):
+        made[name] = torch.empty(parameter.shape, dtype=dtype)
+        if not at_once:
+            filled({name: made[name]})
+    if at_once:
+        filled(made)
+    for name, weights in made.items():
+        if not _is_finite(weights):
             raise WeightsError(f"{where}: {name} holds infinite weights, or weights that are not numbers", AGAIN)
-        made[name] = out
     network.load_state_dict(made, assign=True)
 
 

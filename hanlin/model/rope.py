@@ -148,18 +148,14 @@ def read_table(values: Mapping[str, Any], where: str, base: float, context: int,
         found["trained"] = trained or inside
     if kind == "llama3":
         found |= {"low": keys.need("low_freq_factor", float), "high": keys.need("high_freq_factor", float)}
-    elif kind in ("yarn", "longrope"):
+    if kind in ("yarn", "longrope"):
         factor = keys.get("factor", float, context / found["trained"])
         found["scale"] = keys.get("attention_factor", float, None) or _scale(kind, keys, factor, found["trained"])
-    if kind == "yarn":
-        found |= {
-            "factor": factor,
-            "fast": keys.get("beta_fast", float, 32.0),
-            "slow": keys.get("beta_slow", float, 1.0),
-        }
-        found["is_rounded"] = keys.get("truncate", bool, True)
-    elif kind == "longrope":
-        found |= {"short": keys.need("short_factor", list), "long": keys.need("long_factor", list)}
+        if kind == "yarn":
+            found |= {"factor": factor, "is_rounded": keys.get("truncate", bool, True)}
+            found |= {"fast": keys.get("beta_fast", float, 32.0), "slow": keys.get("beta_slow", float, 1.0)}
+        else:
+            found |= {"short": keys.need("short_factor", list), "long": keys.need("long_factor", list)}
     keys.close({})
     return Rope.model_validate(found)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.models.gemma3.modeling_gemma3 import eager_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.gemma3.modeling_gemma3 import eager_attention_forward
 
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.core.plugins import find, names
