@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Stored:
         plain |= {"entry": manifest.entry, "bytes": manifest.total_bytes, "source": manifest.source}
         plain |= {"origin": manifest.origin, "revision": manifest.revision, "requested": manifest.requested}
         plain |= {"licence": manifest.licence, "pulled_at": manifest.pulled_at, "used_at": used_at}
-        return plain | {"files": [file.model_dump() for file in manifest.files]}
+        return plain | {"files": [asdict(file) for file in manifest.files]}
 
 
 def find(name: str) -> Path | None:

@@ -2,31 +2,38 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from types import UnionType
+from typing import Any, get_args, get_type_hints
 
-from pydantic import Field, ValidationError
-
-from hanlin.core.errors import StoreError
+from hanlin.core.errors import RefusedError, StoreError, shown
 from hanlin.core.run import replacing
-from hanlin.core.settings import Settings
-from hanlin.model.store.place import MANIFEST, name_of
+from hanlin.model.store.place import MANIFEST, inside, name_of
 
 MOST_BYTES = 16 << 20
+FORMAT = 1
+"""Of the file; another number means that another Hanlin wrote it."""
+
+# Dataclasses and not Settings: every command reads a manifest, and pydantic takes 20 ms to build as many classes.
 
 
-class Kept(Settings):
+@dataclass(frozen=True, kw_only=True)
+class Kept:
     """One file of a stored model."""
 
     path: str
     """Relative to the model's folder, with `/` between the parts."""
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: int
     """Its size."""
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: str
     """Of its content, in hexadecimal digits."""
 
 
-class Fetched(Settings):
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
     """What a source delivered."""
 
     source: str
@@ -35,7 +42,7 @@ class Fetched(Settings):
     """The name by which that source knows it."""
     files: tuple[Kept, ...]
     """Every file, checked."""
-    entry: str = ""
+    entry: str
     """The .gguf file that is the model; "" when the folder is."""
     revision: str | None = None
     """The commit or version it is pinned to, where the source has such a thing."""
@@ -43,11 +50,10 @@ class Fetched(Settings):
     """As the source states it."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Manifest(Fetched):
     """A stored model."""
 
-    format: Literal[1] = 1
-    """Of this file; another number means a newer Hanlin wrote it."""
     name: str
     """In the store."""
     requested: str
@@ -72,25 +78,52 @@ def read(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         with path.open("rb") as source:
-            return Manifest.model_validate(json.loads(source.read(MOST_BYTES)))
+            return _parsed(json.loads(source.read(MOST_BYTES)))
     except (FileNotFoundError, NotADirectoryError):
         if folder.is_dir():
             raise StoreError(f"{folder} has no {MANIFEST}: it is not a stored model", again(folder)) from None
         return None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        what = f"{path} is damaged: {'.'.join(str(part) for part in first['loc'])}: {first['msg'].lower()}"
-        raise StoreError(what, again(folder)) from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is damaged: {error}", again(folder)) from None
+    except (ValueError, TypeError, RecursionError, RefusedError) as error:
+        raise StoreError(f"{path} is damaged: {getattr(error, 'what', error)}", again(folder)) from None
 
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Put the manifest into the folder, whole or not at all."""
     with replacing(folder / MANIFEST) as sink:
-        sink.write(manifest.model_dump_json(indent=1).encode())
+        sink.write(json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=1).encode())
+
+
+def _parsed(plain: Any) -> Manifest:
+    """The manifest that plain values spell; ValueError or TypeError where they spell none."""
+    if not isinstance(plain, Mapping) or not isinstance(plain.get("files"), list):
+        raise ValueError("it is no manifest")
+    if plain.get("format") != FORMAT:
+        raise ValueError(f"its format is {shown(plain.get('format'))}, and this Hanlin reads {FORMAT}")
+    files = []
+    for entry in plain["files"]:
+        file = _typed(Kept(**entry))
+        inside(file.path, MANIFEST)
+        if file.bytes < 0 or not re.fullmatch("[0-9a-f]{64}", file.sha256):
+            raise ValueError(f"{shown(file.path)} has no size or checksum")
+        files.append(file)
+    values: dict[str, Any] = {**plain, "files": tuple(files)}
+    del values["format"]
+    found = _typed(Manifest(**values))
+    if found.entry and found.entry not in {file.path for file in files}:
+        raise ValueError(f"{shown(found.entry)} is none of its files")
+    return found
+
+
+def _typed(value: Any) -> Any:
+    """The value itself, when each plain field has the type that its class declares."""
+    for name, hint in get_type_hints(type(value)).items():
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        found = getattr(value, name)
+        if all(isinstance(kind, type) for kind in kinds) and type(found) not in kinds:
+            raise TypeError(f"{name} is {shown(found)}")
+    return value
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:

