@@ -1,0 +1,49 @@
+"""The embedded default model at work, as its users meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hanlin
+from hanlin.infer.model import Model
+
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+ANSWER = "The capital of France is Paris."
+
+
+@pytest.fixture(scope="module")
+def model(smollm2: Path) -> Model:
+    return hanlin.load()
+
+
+def test_the_default_answers_the_canary_question(model: Model) -> None:
+    """It sits on a numerical edge: any loss of precision on the way tips the first token over."""
+    events = list(model.chat(QUESTION))
+    assert "".join(event.text for event in events) == ANSWER
+    assert events[-1].finish == "stop"
+
+
+def test_the_command_line_gives_the_same_answer(smollm2: Path) -> None:
+    hanlin = Path(sys.executable).with_name("hanlin")
+    run = [hanlin, "generate", "--chat", "-p", QUESTION[0]["content"], "--json"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["text"] == ANSWER
+    assert told["finish_reason"] == "stop"
+
+
+def test_chinese_streams_in_whole_characters(model: Model) -> None:
+    events = list(model.generate("床前明月光，", max_tokens=40, temperature=1.5, seed=5))
+    shown = "".join(event.text for event in events)
+    assert shown == model.tokenizer.decode([event.token for event in events], skip_special=True)
+    assert any(len(text.encode()) > len(text) for text in shown)
+
+
+def test_a_text_it_knows_scores_better_than_the_same_words_shuffled(model: Model) -> None:
+    known = model.score("It is a truth universally acknowledged, that a single man in possession of a good fortune")
+    shuffled = model.score("a fortune acknowledged, truth It in universally is good that possession single a man of a")
+    assert known.bits_per_byte < shuffled.bits_per_byte / 2
+    assert known.bytes == pytest.approx(shuffled.bytes, abs=3)
