@@ -75,7 +75,7 @@ def command(
     told = as_object(
         timed, holder.tokenizer, sampling, model=holder.name, prompt_tokens=len(tokens), load_seconds=load_seconds
     )
-    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    click.echo(json.dumps(told, ensure_ascii=False))
 
 
 def read_prompt(prompt: str | None) -> str:

@@ -131,15 +131,15 @@ def plain(score: Any) -> dict[str, Any]:
 
 
 def _print(scores: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Aligned columns, as wide as they need to be: a figure folded in two is none."""
+    from rich.cells import cell_len
 
-    table = Table(box=None, padding=(0, 2), show_edge=False, header_style="dim")
-    for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    rows = [COLUMNS]
     for file, score in scores.items():
         counts = (f"{score.tokens:,}", f"{score.words:,}", f"{score.bytes:,}", f"{score.loglikelihood:,.2f}")
         measures = (f"{score.perplexity:.4g}", f"{score.word_perplexity:.4g}", f"{score.bits_per_byte:.4f}")
-        table.add_row(Text(file), *counts, *measures)
-    Console(highlight=False).print(table)
+        rows.append((file, *counts, *measures))
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for file, *figures in rows:
+        aligned = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
+        click.echo("  ".join([file + " " * (widths[0] - cell_len(file)), *aligned]))
