@@ -44,6 +44,17 @@ class Loop:
         if error.fix:
             self.err.print(Text(f"  fix: {error.fix}"), soft_wrap=True)
 
+    @contextlib.contextmanager
+    def waiting(self, line: str) -> Iterator[None]:
+        """A line that stands on the terminal while something takes its time, and then goes."""
+        if self.is_typed:
+            self.out.print(Text(line, style="dim"), end="\r")
+        try:
+            yield
+        finally:
+            if self.is_typed:
+                self.out.file.write("\r\x1b[K")
+
     def run(self, talk: Talk) -> int:
         """Talk until the lines end; returns the number of failures, 0 for a person at the keyboard."""
         if not self.is_typed:
@@ -90,7 +101,7 @@ class Loop:
         events = talk.answer(question, plan)
         with contextlib.closing(events):
             try:
-                with drawing(self.out, self.words("reading", tokens=plan.tokens)) as page:
+                with hush(self.is_typed), drawing(self.out, self.words("reading", tokens=plan.tokens)) as page:
                     for event in events:
                         page.push(event.text)
                         finish = event.finish
@@ -112,6 +123,23 @@ class Loop:
             self.say(self.words("answer_stats", tokens=count, **figures))
         if self.is_typed:
             self.say("")
+
+
+@contextlib.contextmanager
+def hush(is_typed: bool) -> Iterator[None]:
+    """While an answer is drawn, keys typed ahead are kept for the next question but not echoed into the drawing."""
+    if sys.platform == "win32" or not is_typed or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    termios.tcsetattr(keyboard, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+    try:
+        yield
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
 def open_talk(name: str | None, template: Path | None) -> Talk:

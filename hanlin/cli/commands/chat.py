@@ -55,7 +55,8 @@ def _chat(
     loop = Loop(words)
     if saved:
         conversation.load(saved)  # a bad file is told before the model takes its seconds
-    talk = open_talk(name, template)
+    with loop.waiting(words("loading")):
+        talk = open_talk(name, template)
     talk.sampling, talk.system = settings, system
     if saved:
         loop.say_all(run(talk, f"/load {saved}", words).lines)

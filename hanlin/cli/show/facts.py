@@ -37,7 +37,7 @@ def gather(name: str, path: Path) -> dict[str, Any]:
     facts["types"] = mix(weights)
     tokenizer = _try(facts, lambda: tokenizer_of(path))
     facts["tokenizer"] = tokenizer and _tokenizer(tokenizer)
-    facts["generation"] = generation(path)
+    facts["generation"] = _try(facts, lambda: generation(path)) or {}
     facts["template"] = tokenizer and _try(facts, lambda: rendered(tokenizer))
     return facts
 

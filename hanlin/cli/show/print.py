@@ -42,7 +42,7 @@ def show(console: Console, facts: dict[str, Any]) -> None:
         console.print(Text(f"  fix: {problem['fix']}"), soft_wrap=True)
 
 
-def count(number: float) -> str:
+def count(number: int) -> str:
     """1,543,714,304 as 1.54 B."""
     for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
@@ -50,7 +50,7 @@ def count(number: float) -> str:
     return f"{number:g}"
 
 
-def size(number: float) -> str:
+def size(number: int) -> str:
     """Bytes as MiB or GiB."""
     return f"{number / GIB:.2f} GiB" if number >= GIB else f"{number / MIB:.1f} MiB"
 

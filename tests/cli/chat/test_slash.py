@@ -1,14 +1,17 @@
 """Slash commands: what they change, and that a wrong one changes nothing."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from cli.chat.faketalker import FakeTalker
+from hanlin.cli.chat import slash
 from hanlin.cli.chat.slash import COMMANDS, is_command, run
 from hanlin.cli.chat.talk import DEFAULTS, Talk
 from hanlin.cli.chat.words import WORDS, Words
+from hanlin.cli.commands import chat
 from hanlin.core.errors import CapacityError, ConfigError, DataError, HanlinError, StoreError
 from hanlin.text.message import Message
 
@@ -30,6 +33,14 @@ def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
     assert {key: gaps(text) for key, text in WORDS["en"].items()} == {k: gaps(t) for k, t in WORDS["zh"].items()}
+
+
+def test_every_word_is_said_somewhere() -> None:
+    sources = Path(slash.__file__).parent.glob("*.py")
+    text = "".join(path.read_text("utf-8") for path in sources if path.name != "words.py")
+    text += Path(chat.__file__).read_text("utf-8")
+    keys = {key for key in WORDS["en"] if not key.startswith("help_")} | {"help_keys", "help_slash"}
+    assert not {key for key in keys if not re.search(f"[\"']{key}[\"']", text)}
 
 
 def test_help_names_every_command_in_either_language(talk: Talk) -> None:
