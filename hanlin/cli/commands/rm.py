@@ -16,9 +16,13 @@ def command(names: tuple[str, ...], yes: bool) -> None:
     from hanlin.model.store import removable, remove
 
     sizes = {name: removable(name) for name in dict.fromkeys(names)}
-    if not yes and sys.stdin.isatty():
+    if not yes and _can_answer():
         whole = ", ".join(f"{name} ({size / 1e6:,.1f} MB)" for name, size in sizes.items())
         click.confirm(f"remove {whole}?", abort=True, err=True)
     for name in sizes:
         freed = remove(name)
         click.echo(f"removed {name}: {freed / 1e6:,.1f} MB are free again")
+
+
+def _can_answer() -> bool:
+    return sys.stdin.isatty()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +77,9 @@ def read(folder: Path) -> Manifest | None:
         StoreError: it is there and cannot be read, or is not what we write.
     """
     path = folder / MANIFEST
+    if folder.is_symlink():
+        fix = f"name the folder it leads to, or drop the link: hanlin rm {name_of(folder.name)}"
+        raise StoreError(f"{folder} is a link that leads out of the store", fix)
     try:
         with path.open("rb") as source:
             return _parsed(json.loads(source.read(MOST_BYTES)))
@@ -127,19 +131,21 @@ def _typed(value: Any) -> Any:
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Compare each file's size with the manifest: a stat per file, nothing read.
+    """Compare each file's size with the manifest: one look per file, nothing read.
 
     Raises:
-        StoreError: a file is missing or has another size.
+        StoreError: a file is missing, is a link, or has another size.
     """
     for file in manifest.files:
         path = folder / file.path
         try:
-            found = path.stat().st_size
+            found = path.lstat()
         except OSError as error:
             raise StoreError(f"{path} is gone: {error.strerror}", again(folder)) from None
-        if found != file.bytes:
-            raise StoreError(f"{path} has {found:,} bytes instead of {file.bytes:,}", again(folder))
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path} is no longer a file, but may lead out of the store", again(folder))
+        if found.st_size != file.bytes:
+            raise StoreError(f"{path} has {found.st_size:,} bytes instead of {file.bytes:,}", again(folder))
 
 
 def kept(folder: Path, path: str) -> Kept:

@@ -47,7 +47,8 @@ def slug(name: str) -> str:
 
 def is_outside(name: str) -> bool:
     """Whether the name can only be a path, so that nothing stored can have it."""
-    return name.startswith(("./", "../", "/", "~")) or name in (".", "..")
+    is_long = len(name) > NAME_BYTES
+    return is_long or name.startswith(("./", "/", "~")) or name == "." or ".." in name.split("/")
 
 
 def name_of(text: str) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hanlin.core.errors import ConfigError, StoreError
+from hanlin.core.errors import ConfigError, StoreError, shown
 from hanlin.core.plugins import find as find_source
 from hanlin.model.store import manifest as manifests
 from hanlin.model.store import place
@@ -113,7 +113,7 @@ def _key(requested: str, alias: str | None, kind: str) -> str:
         return place.checked_alias(alias)
     if kind == "path":
         fix = "it can be used where it lies; to copy it into the store, give it a name: --name NAME"
-        raise ConfigError(f"{requested} is a path, and has no name in the store", fix)
+        raise ConfigError(f"{shown(requested)} is a path, and has no name in the store", fix)
     place.slug(requested)
     return requested
 

@@ -20,7 +20,9 @@ def removable(name: str) -> int:
     """
     name = canonical(name)
     if place.is_outside(name):
-        raise RefusedError(f"{name} is a path, not a stored model", "remove it yourself; rm only touches the store")
+        raise RefusedError(
+            f"{shown(name)} is a path, not a stored model", "remove it yourself; rm only touches the store"
+        )
     folder, staged = place.folder(name), place.staging(name)
     if not (folder.is_dir() or folder.is_symlink() or staged.is_dir()):
         known = [model.name for model in stored()] + [pulled for pulled, _ in unfinished()]

@@ -150,6 +150,34 @@ def test_a_missing_or_cut_file_is_seen_without_reading_any(hub, files, hanlin) -
         resolve("org/name")
 
 
+def test_a_link_in_the_store_that_leads_out_of_it_is_refused(hub, store: Path, files, tmp_path: Path) -> None:
+    hub.repos["org/name"] = files
+    folder = resolve("org/name")
+    secret = (folder / "config.json").rename(tmp_path / "secret")
+    (folder / "config.json").symlink_to(secret)
+    with pytest.raises(StoreError, match="may lead out of the store"):
+        find("org/name")
+    (store / "linked").symlink_to(folder)
+    with pytest.raises(StoreError, match="is a link that leads out of the store"):
+        find("linked")
+    list(pull("org/name"))
+    assert find("org/name") and secret.read_bytes() == files["config.json"]
+
+
+def test_rm_asks_where_there_is_somebody_to_answer(hub, files, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from hanlin.cli.commands import rm
+
+    hub.repos["org/name"] = files
+    resolve("org/name")
+    monkeypatch.setattr(rm, "_can_answer", lambda: True)
+    asked = CliRunner().invoke(rm.command, ["org/name"], input="n\n")
+    assert asked.exit_code == 1 and "remove org/name (3.0 MB)?" in asked.output and find("org/name")
+    assert CliRunner().invoke(rm.command, ["org/name", "--yes"]).exit_code == 0
+    assert find("org/name") is None
+
+
 def test_a_changed_byte_is_found_by_verify_and_by_nothing_cheaper(hub, files, hanlin) -> None:
     hub.repos["org/name"] = files
     weights = resolve("org/name") / "model.safetensors"

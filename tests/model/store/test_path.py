@@ -27,6 +27,11 @@ def test_a_path_is_used_where_it_lies(store: Path, folder: Path, gguf: bytes) ->
     assert not store.exists()
 
 
+def test_a_path_may_climb(store: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert resolve("onnx/..").samefile(folder)
+
+
 def test_a_folder_with_one_gguf_is_that_file(store: Path, tmp_path: Path, gguf: bytes) -> None:
     (tmp_path / "quants").mkdir()
     (tmp_path / "quants" / "a.gguf").write_bytes(gguf)
