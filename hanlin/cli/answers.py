@@ -1,5 +1,6 @@
 """Answers as the terminal and JSON show them: events in; text as it comes, or one object at the end."""
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any
 
 import click
 
+from hanlin.cli.visible import harmless
 from hanlin.infer.event import Event
 from hanlin.infer.sampling import Sampling
 from hanlin.text.tokenizer import Tokenizer
@@ -70,12 +72,13 @@ def note(text: str) -> None:
 
 def print_text(timed: Timed, tokenizer: Tokenizer, sampling: Sampling) -> None:
     """Stream the first answer; the others, made beside it, follow when all are done."""
+    write = harmless if sys.stdout.isatty() else str
     for event in timed:
         if event.index == 0:
-            click.echo(event.text, nl=False)
+            click.echo(write(event.text), nl=False)
     for number, answer in enumerate(timed.answers, 1):
         if number > 1:
-            click.echo(f"── {number} of {sampling.n}\n{answer.text}", nl=False)
+            click.echo(f"── {number} of {sampling.n}\n{write(answer.text)}", nl=False)
         if not answer.text.endswith("\n"):
             click.echo()
         for event in answer.events if sampling.logprobs is not None else ():

@@ -12,7 +12,16 @@ def visible(raw: bytes) -> str:
     return "".join(_mark(character) for character in text)
 
 
-def _mark(character: str) -> str:
-    if character in MARKS:
-        return MARKS[character]
+def harmless(text: str) -> str:
+    """Text for a terminal: line breaks and tabs stay, what could steer the terminal is made visible."""
+    if text.isprintable():
+        return text
+    return "".join(character if character in "\n\t" or character >= "\xa0" else _plain(character) for character in text)
+
+
+def _plain(character: str) -> str:
     return character if character.isprintable() else f"‹U+{ord(character):04X}›"
+
+
+def _mark(character: str) -> str:
+    return MARKS.get(character) or _plain(character)

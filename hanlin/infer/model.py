@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedError, TokenizerError, did_you_mean, shown
-from hanlin.core.machine import allowed_cores
+from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
 from hanlin.infer import score as scoring
 from hanlin.infer.event import Event
@@ -99,10 +99,16 @@ class Model:
 
         Raises:
             DataError: an id is outside the vocabulary.
-            CapacityError: T exceeds the context window.
+            CapacityError: T exceeds the context window, or the logits exceed the free memory.
         """
         self._check(tokens.flatten().tolist())
         self._check_length(tokens.shape[1])
+        needed = tokens.numel() * self.config.vocabulary * self.network.embed.weight.element_size()
+        if needed > (free := allowed_memory().available_bytes):
+            what = f"logits of {tokens.numel():,} tokens take {needed:,} bytes, and {free:,} bytes of memory are free"
+            raise CapacityError(
+                what, "give fewer tokens at once; score and generate hold no more logits than they need"
+            )
         return self.network(tokens)
 
     def generate(self, prompt: str | Sequence[int], **sampling: Any) -> Iterator[Event]:

@@ -34,8 +34,8 @@ class Sampling(Settings):
     """Drop tokens less likely than this share of the likeliest one; 0 is off."""
     typical_p: float = Field(default=1.0, gt=0, le=1)
     """Draw from the tokens closest to the expected surprise that hold this share of probability; 1 is off."""
-    repetition_penalty: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Divides positive logits (multiplies negative ones) of tokens in the prompt or the answer; 1 is off."""
+    repetition_penalty: float = Field(default=1.0, ge=0.01, le=100)
+    """Divides positive logits of tokens in the prompt or answer, multiplies negative ones, 0.01 to 100; 1 is off."""
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
     """Subtracted from a token's logit for each time the answer has it, -2 to 2, as in OpenAI's API; 0 is off."""
     presence_penalty: float = Field(default=0.0, ge=-2, le=2)

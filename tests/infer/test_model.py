@@ -1,6 +1,7 @@
 """`hanlin.load` and the Model it gives, beside Transformers with the same weights."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import transformers
 
 import hanlin
 from hanlin.core.errors import CapacityError, ConfigError, DataError, HanlinError, RefusedError, TokenizerError
-from hanlin.core.machine import allowed_cores
+from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.infer.model import Model, precision
 from hanlin.infer.sampling import Sampling
 from hanlin.model.checkpoint import Checkpoint
@@ -142,3 +143,11 @@ def test_a_model_without_a_tokenizer_still_gives_logits(network: Decoder) -> Non
     assert bare.logits(torch.tensor([[1, 2]])).shape == (1, 2, network.config.vocabulary)
     with pytest.raises(TokenizerError, match="bare has no tokenizer"):
         bare.generate("hello")
+
+
+def test_logits_larger_than_free_memory_are_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = replace(allowed_memory(), available_bytes=2 * 272 * 4)
+    monkeypatch.setattr("hanlin.infer.model.allowed_memory", lambda: free)
+    model.logits(torch.tensor([[1, 2]]))
+    with pytest.raises(CapacityError, match="3,264 bytes"):
+        model.logits(torch.tensor([[1, 2, 3]]))

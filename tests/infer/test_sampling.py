@@ -12,7 +12,7 @@ OUT_OF_RANGE = {
     "top_p": [0, 1.01, float("nan")],
     "min_p": [-0.1, 1.1],
     "typical_p": [0, 2],
-    "repetition_penalty": [0, -1, float("inf")],
+    "repetition_penalty": [0, -1, 101, float("inf")],
     "frequency_penalty": [-2.1, 2.1],
     "presence_penalty": [-2.1, 2.1],
     "max_tokens": [0, -5],

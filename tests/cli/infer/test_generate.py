@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from hanlin.cli.visible import harmless
+from hanlin.infer.event import Event
 from hanlin.infer.model import Model
 
 Run = Callable[..., Any]
@@ -157,3 +159,20 @@ def test_asking_for_help_loads_no_torch() -> None:
     for verb in ("generate", "next", "score"):
         check = f"{code.format(verb)}\nassert 'torch' not in sys.modules"
         subprocess.run([sys.executable, "-c", check], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_ctrl_c_leaves_what_was_said_and_exit_code_130(hanlin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: Any) -> Iterator[Event]:
+        yield Event(0, 1, "so ", -1.0)
+        yield Event(0, 2, "far", -1.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hanlin.infer.generate.generate", interrupted)
+    done = hanlin("generate", "-p", "hello")
+    assert (done.code, done.out) == (130, "so far")
+
+
+def test_an_answer_cannot_steer_the_terminal() -> None:
+    assert (
+        harmless("a\x1b]0;title\x07\n\tb\x9b2J 翰林 🙂\r") == "a‹U+001B›]0;title‹U+0007›\n\tb‹U+009B›2J 翰林 🙂‹U+000D›"
+    )
