@@ -8,7 +8,8 @@ Chat templates: chat_template.jinja and additional_chat_templates/, else tokeniz
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hanlin.core.errors import StoreError, TokenizerError
 from hanlin.text import sentencepiece
 from hanlin.text.gguf import from_metadata, surround
 from hanlin.text.marks import Marks, read_json
-from hanlin.text.plainfiles import byte_level, word_pieces
+from hanlin.text.plainfiles import SPECIAL, byte_level, kind_of, word_pieces
 from hanlin.text.template import ChatTemplate
 from hanlin.text.tokenizer import Tokenizer
 
@@ -32,10 +33,11 @@ def load_folder(path: Path) -> Tokenizer:
     Raises:
         TokenizerError: there is none, or a file of it is damaged or of a kind we do not carry.
     """
-    config = read_json(path / "tokenizer_config.json")
-    marks = Marks.read(path, config)
+    config, model = read_json(path / "tokenizer_config.json"), read_json(path / "config.json")
+    source = _source(path, config.get("tokenizer_class", model.get("model_type")))
+    marks = Marks.read(path, {**source.special, **config})
     try:
-        backend = _backend(path, config)
+        backend = source.build(config, marks.names())
         marks.add_to(backend)
     except TokenizerError:
         raise
@@ -44,11 +46,10 @@ def load_folder(path: Path) -> Tokenizer:
     backend.no_truncation()
     backend.no_padding()
     names = marks.names()
-    if "add_bos_token" in config or "add_eos_token" in config:
+    if not (path / "tokenizer.json").is_file() and {"add_bos_token", "add_eos_token"} & config.keys():
         begins = [names["bos_token"]] if config.get("add_bos_token") and "bos_token" in names else []
         ends = [names["eos_token"]] if config.get("add_eos_token") and "eos_token" in names else []
         backend.post_processor = surround(begins, ends, backend)
-    model = read_json(path / "config.json")
     ids = {name: backend.token_to_id(token) for name, token in names.items()}
     bos = ids.get("bos_token", next(iter(_ids(model.get("bos_token_id"))), None))
     ends = _ids(read_json(path / "generation_config.json").get("eos_token_id")) or _ids(model.get("eos_token_id"))
@@ -68,13 +69,10 @@ def save_folder(tokenizer: Tokenizer, path: Path) -> None:
         StoreError: the folder cannot be written.
     """
     template = tokenizer.template
-    ids = {"bos_token": tokenizer.bos, "eos_token": next(iter(tokenizer.eos), None)}
-    ids |= {"pad_token": tokenizer.pad, "unk_token": tokenizer.unk}
-    special = {name: tokenizer.backend.id_to_token(at) for name, at in ids.items() if at is not None}
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
-        **special,
+        **special_tokens(tokenizer),
         **(template.special if template else {}),
     }
     files = {
@@ -93,16 +91,35 @@ def save_folder(tokenizer: Tokenizer, path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error}", "choose a folder you may write, with room") from None
 
 
-def _backend(path: Path, config: Mapping[str, Any]) -> Backend:
+def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
+    """A tokenizer's special tokens by the names that configs and templates use."""
+    ids = {"bos_token": tokenizer.bos, "eos_token": next(iter(tokenizer.eos), None)}
+    ids |= {"pad_token": tokenizer.pad, "unk_token": tokenizer.unk}
+    spelled = {name: tokenizer.backend.id_to_token(at) for name, at in ids.items() if at is not None}
+    return {name: token for name, token in spelled.items() if token is not None}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The files a tokenizer is built from."""
+
+    build: Callable[[Mapping[str, Any], Mapping[str, str]], Backend]
+    """Builds it, given the tokenizer's config and the names of special tokens."""
+    special: Mapping[str, str] = field(default_factory=dict)
+    """The special tokens where no config names others."""
+
+
+def _source(path: Path, named: Any) -> _Source:
     if (path / "tokenizer.json").is_file():
-        return Backend.from_file(str(path / "tokenizer.json"))
-    if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
-        kind = config.get("tokenizer_class") or read_json(path / "config.json").get("model_type", "")
-        return byte_level(path, str(kind))
-    if (path / "vocab.txt").is_file():
-        return word_pieces(path, config)
+        return _Source(lambda *_: Backend.from_file(str(path / "tokenizer.json")))
+    kind = kind_of(path, named)
+    if kind == "bert":
+        return _Source(lambda *given: word_pieces(path, *given), SPECIAL[kind])
+    if kind:
+        return _Source(lambda *_: byte_level(path, kind), SPECIAL[kind])
     if (path / "tokenizer.model").is_file():
-        return from_metadata(sentencepiece.read(path / "tokenizer.model")).backend
+        built = from_metadata(sentencepiece.read(path / "tokenizer.model"))
+        return _Source(lambda *_: built.backend, special_tokens(built))
     raise TokenizerError(f"{path} holds no tokenizer", "it needs tokenizer.json, or the files that one is made from")
 
 

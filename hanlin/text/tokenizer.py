@@ -65,7 +65,7 @@ class Tokenizer:
             TokenizerError: an id is not in the vocabulary.
         """
         stream = self.stream(skip_special=skip_special)
-        return "".join([*map(stream.push, tokens), stream.finish()])
+        return stream.push(*tokens) + stream.finish()
 
     def stream(self, *, skip_special: bool = True) -> TextStream:
         """A decoder for tokens that arrive one by one; `skip_special` leaves special tokens out of the text."""
