@@ -67,4 +67,3 @@ def take(settings: RunFile) -> Path:
     printer.console.print()
     click.echo(guide.say(DONE, seconds=time.monotonic() - began, path=page.resolve()))
     return page
-

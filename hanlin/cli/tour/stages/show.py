@@ -14,9 +14,17 @@ WHY = {
     "zh": "模型是一长串数字，即权重。每生成一个词元，都要把它们读一遍。",
 }
 COLUMNS = {"en": "part|weights|share", "zh": "部件|权重数|占比"}
-PARTS = {
-    "en": {"embedding": "embedding", "attention": "attention", "mlp": "MLP", "norms": "norms", "head": "head"},
-    "zh": {"embedding": "词嵌入", "attention": "注意力", "mlp": "前馈网络", "norms": "归一化", "head": "输出头"},
+PARTS: dict[str, dict[str, str]] = {
+    "en": {"mlp": "MLP"},
+    "zh": {
+        "embedding": "词嵌入",
+        "attention": "注意力",
+        "mlp": "前馈网络",
+        "experts": "专家",
+        "norms": "归一化",
+        "head": "输出头",
+        "other": "其他",
+    },
 }
 SIZE = {
     "en": "{layers} layers of width {width}, {heads} heads on {kv_heads} key-value heads; {vocabulary:,} tokens.",
@@ -35,7 +43,7 @@ def run(guide: Guide) -> Iterator[Note]:
     yield Line(guide.say(SIZE, **facts["config"]))
     total, parts = facts["parameters"]["total"], facts["parameters"]["parts"]
     names = PARTS[guide.lang]
-    rows = [(names.get(part, part), f"{count:,}", f"{count / total:.1%}") for part, count in parts.items()]
+    rows = [(names.get(part) or part, f"{count:,}", f"{count / total:.1%}") for part, count in parts.items()]
     yield Table(tuple(guide.say(COLUMNS).split("|")), tuple(rows))
     memory = facts["memory"]
     weights, cache = memory["weights_bytes"]["float32"], memory["cache_bytes_per_1024_tokens"]["float32"]
