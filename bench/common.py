@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ def commit() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, cores we may use, memory, and the versions of the peers."""
+    """What the figures depend on: processor, cores we may use, memory, others at work, and versions."""
     cores, processor = allowed_cores(), cpuinfo()
     return {
         "processor": processor_name(processor),
@@ -46,6 +47,7 @@ def machine() -> dict[str, Any]:
         "threads": cores.count,
         "logical_cores": cores.allowed,
         "memory_bytes": allowed_memory().total_bytes,
+        "load_average": round(os.getloadavg()[0], 1),
         "python": ".".join(map(str, sys.version_info[:3])),
         **{peer: _version(peer) for peer in PEERS},
     }
