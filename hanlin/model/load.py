@@ -102,10 +102,7 @@ def _load_folder(path: Path, dtype: torch.dtype) -> Checkpoint:
     def filled(made: Mapping[str, Tensor]) -> None:
         for ours, out in made.items():
             for piece in plan[ours]:
-                source = stored[piece.name]
-                tensor = source.tensor()
-                out[piece.rows].copy_(tensor.mT if piece.is_turned else tensor)
-                source.release()
+                stored[piece.name].copy_to(out[piece.rows], is_turned=piece.is_turned)
 
     _fill(network, filled, dtype, path.name)
     generation = path / "generation_config.json"

@@ -1,7 +1,7 @@
 """Safetensors files in, tensors out, mapped from disk, and back: a JSON header that says where each one's bytes lie.
 
-A tensor is a view of the file until somebody copies it; `release` gives its pages back, so that a model that is copied
-tensor by tensor is never in memory twice.
+A tensor is a view of the file until somebody copies it; `copy_to` gives its pages back as it goes, so that the weights
+are never in memory twice.
 
 Reference: https://github.com/huggingface/safetensors#format
 """
@@ -23,6 +23,8 @@ from hanlin.core.run import replacing
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 LARGEST_HEADER = 100 << 20
+AT_ONCE = 16 << 20
+"""Bytes copied before their pages are given back."""
 AGAIN = "fetch it again"
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 NAMES = {dtype: name for name, dtype in FLOATS.items()}
@@ -60,11 +62,28 @@ class Stored:
             return torch.frombuffer(bytearray(self.file.data[self.begin : self.end]), dtype=dtype).view(self.shape)
         return torch.frombuffer(self.file.data, dtype=dtype, count=count, offset=self.begin).view(self.shape)
 
-    def release(self) -> None:
-        """Give back the memory the view brought in; the next look reads the disk again."""
+    def copy_to(self, out: Tensor, *, is_turned: bool = False) -> None:
+        """Copy the weights, with rows and columns exchanged if `is_turned`, and give back the memory they came through.
+
+        Raises:
+            WeightsError: they are no floats of a kind we carry.
+        """
+        source = self.tensor()
+        if is_turned or not source.numel():
+            out.copy_(source.mT if is_turned else source)
+            self._release(self.begin, self.end)
+            return
+        row = (self.end - self.begin) // len(source)
+        step = max(1, AT_ONCE // row)
+        for first in range(0, len(source), step):
+            out[first : first + step].copy_(source[first : first + step])
+            self._release(self.begin + first * row, min(self.begin + (first + step) * row, self.end))
+
+    def _release(self, begin: int, end: int) -> None:
+        """Pages looked at count as ours until we give them back; the next look would read the disk again."""
         if hasattr(mmap, "MADV_DONTNEED"):
-            begin = self.begin - self.begin % mmap.PAGESIZE
-            self.file.data.madvise(mmap.MADV_DONTNEED, begin, self.end - begin)
+            begin -= begin % mmap.PAGESIZE
+            self.file.data.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
 
 @dataclass(frozen=True, eq=False)
