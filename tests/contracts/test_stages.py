@@ -25,5 +25,7 @@ def test_a_stage_says_every_sentence_in_both_languages_with_the_same_values(name
     assert {"TITLE", "WHY"} <= set(sentences)
     for key, value in sentences.items():
         assert set(value) == {"en", "zh"}, key
+        if isinstance(value["en"], dict):  # a table of words, not a sentence
+            continue
         assert fields(value["en"]) == fields(value["zh"]), key
         assert any("\u4e00" <= character <= "\u9fff" for character in value["zh"]), key

@@ -27,10 +27,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture as SVG, with the sentence that stands for it where it cannot be seen."""
+    """A picture as SVG, the sentence that says what is on it, and the lines a terminal draws instead."""
 
     svg: str = field(repr=False)
     alt: str
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,12 @@ def bars(labels: Sequence[str], shares: Sequence[float], title: str) -> Plot:
     axes.xaxis.set_visible(False)
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     alt = f"{title}: " + ", ".join(f"{label} {share:.1%}" for label, share in zip(labels, shares, strict=True))
-    return Plot(_svg(figure), alt)
+    width = max(len(label) for label in labels)
+    lines = (
+        f"{label:<{width}}  {share:6.1%}  {'█' * round(60 * share)}"
+        for label, share in zip(labels, shares, strict=True)
+    )
+    return Plot(_svg(figure), alt, tuple(lines))
 
 
 def line(values: Sequence[float], title: str, across: str, up: str) -> Plot:

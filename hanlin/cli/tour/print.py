@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from hanlin.cli.tour.notes import Line, Note, Piece, Table
+from hanlin.cli.tour.notes import Line, Note, Piece, Plot, Table
 
 
 class Printer:
@@ -21,7 +21,7 @@ class Printer:
         self.console.print(Text(why, style="dim"), soft_wrap=True)
 
     def show(self, note: Note) -> None:
-        """One note; plots and figures are for the report and the log."""
+        """One note; figures are for the log alone."""
         if isinstance(note, Piece):
             if not self.is_streaming:
                 self.console.print(Text("  │ ", style="red"), end="")
@@ -33,6 +33,9 @@ class Printer:
             self.console.print(Text(f"  {note.text}"), soft_wrap=True)
         elif isinstance(note, Table):
             self.console.print(_table(note))
+        elif isinstance(note, Plot):
+            for line in note.lines:
+                self.console.print(Text(f"  {line}"), soft_wrap=True)
 
     def end_answer(self) -> None:
         """Leave the line of an answer that streamed."""

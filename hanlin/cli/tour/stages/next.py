@@ -27,9 +27,7 @@ def run(guide: Guide) -> Iterator[Note]:
     table = guide.model.next(TEXT, COUNT)
     words = [visible(guide.model.tokenizer.token_bytes(one.token)) for one in table.candidates]
     yield Line(guide.say(AFTER, text=TEXT))
-    for word, one in zip(words, table.candidates, strict=True):
-        yield Line(f"{one.probability:6.1%}  {'█' * round(60 * one.probability)} {word}")
+    yield bars(words, [one.probability for one in table.candidates], guide.say(PLOT))
     mass = table.candidates[-1].mass
     yield Line(guide.say(MASS, count=COUNT, mass=mass, vocab=guide.model.config.vocabulary - COUNT))
-    yield bars(words, [one.probability for one in table.candidates], guide.say(PLOT))
     yield Figures({"likeliest": words[0], "probability": round(table.candidates[0].probability, 4)})
