@@ -21,7 +21,7 @@ from hanlin.text.gguf import from_metadata, surround
 from hanlin.text.marks import Marks, read_json
 from hanlin.text.plainfiles import SPECIAL, byte_level, kind_of, word_pieces
 from hanlin.text.template import ChatTemplate
-from hanlin.text.tokenizer import Tokenizer
+from hanlin.text.tokenizer import Tokenizer, telling
 
 TEMPLATES = "additional_chat_templates"
 NO_DEFAULT = "{{ raise_exception('this model has chat templates for special uses only, none of them is the default') }}"
@@ -36,13 +36,10 @@ def load_folder(path: Path) -> Tokenizer:
     config, model = read_json(path / "tokenizer_config.json"), read_json(path / "config.json")
     source = _source(path, config.get("tokenizer_class", model.get("model_type")))
     marks = Marks.read(path, {**source.special, **config})
-    try:
+    with telling(f"the tokenizer in {path} is damaged"):
         backend = source.build(config, marks.names())
         marks.add_to(backend)
-    except TokenizerError:
-        raise
-    except Exception as error:  # what the library raises for a damaged file
-        raise TokenizerError(f"the tokenizer in {path} is damaged: {error}", "fetch the model again") from None
+        backend.encode("a")  # some damage shows only in use
     backend.no_truncation()
     backend.no_padding()
     names = marks.names()

@@ -16,7 +16,7 @@ from hanlin.core.errors import TokenizerError, did_you_mean
 from hanlin.text.merges import derived
 from hanlin.text.pretokenizers import kind_named, name_of, rules
 from hanlin.text.spelling import BYTE_TOKEN
-from hanlin.text.tokenizer import Tokenizer
+from hanlin.text.tokenizer import Tokenizer, telling
 from hanlin.text.vocabulary import ALL_ENDS, BYTE, CONTROL, NORMAL, PREFIX_RULE, UNUSED, USER_DEFINED, Vocabulary
 
 SPACE = "▁"
@@ -40,12 +40,8 @@ def from_metadata(metadata: Mapping[str, Any]) -> Tokenizer:
     if kind not in builders:
         fix = did_you_mean(str(kind), builders) if kind else "take a file that holds its tokenizer"
         raise TokenizerError(f"tokenizer.ggml.model is {kind!r}, which Hanlin does not carry", fix)
-    try:
+    with telling("the tokenizer in the GGUF file is damaged"):
         backend, adds_bos = builders[kind](file)
-    except TokenizerError:
-        raise
-    except Exception as error:  # what the library raises for a merge of unknown pieces
-        raise TokenizerError(f"the tokenizer in the GGUF file is damaged: {error}", "fetch the file again") from None
     bos, eos = file.id("bos"), file.id("eos")
     begins = [bos] if bos is not None and file.flag("add_bos_token", adds_bos) else []
     ends = [eos] if eos is not None and file.flag("add_eos_token", False) else []

@@ -3,8 +3,8 @@
 Built by `hanlin.text.folder.load_folder` (Hugging Face files) or `hanlin.text.gguf.from_metadata` (GGUF).
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -12,11 +12,27 @@ from typing import Any
 
 import tokenizers
 
-from hanlin.core.errors import DataError, TokenizerError
+from hanlin.core.errors import DataError, HanlinError, TokenizerError
 from hanlin.text.message import Message
 from hanlin.text.spelling import Spelling, spelling
 from hanlin.text.stream import TextStream
 from hanlin.text.template import ChatTemplate
+
+
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Turn whatever the tokenizers library raises over a damaged tokenizer into a TokenizerError that begins so.
+
+    It raises bare Exception; where its own code gives up, something that is not even one.
+    """
+    try:
+        yield
+    except HanlinError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise TokenizerError(f"{what}: {error}", "fetch the model again, or another one") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +70,7 @@ class Tokenizer:
                 f"the text holds half a character, U+{ord(text[error.start]):04X}, at position {error.start}",
                 "decode the text from UTF-8 with errors='replace', or remove that character",
             ) from None
-        with self._lock:  # the switch belongs to the shared backend
+        with self._lock, telling("the tokenizer cannot encode this text"):  # the switch is the shared backend's
             self.backend.encode_special_tokens = not parse_special
             return self.backend.encode(text, add_special_tokens=add_special).ids
 

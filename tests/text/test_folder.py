@@ -178,7 +178,13 @@ def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
         save_folder(load_folder(folder), folder / "tokenizer.json" / "below")
 
 
+REST = '"unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9}}'
+LOST = """"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}},
+ {"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {}}}"""
+"""A rule that adds a token which the file does not explain."""
 DAMAGED = {
+    "is damaged: WordPiece error": {"tokenizer.json": '{"model": {"type": "WordPiece", "vocab": {"b": 0}, ' + REST},
+    "is damaged: no entry": {"tokenizer.json": '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, ' + LOST},
     "no tokenizer": {"tokenizer.json": None},
     "is damaged": {"tokenizer.json": '{"version": "1.0", "model": {}}'},
     "tokenizer.* is damaged": {"tokenizer.json": '{"version": "1.0", "trunc'},
