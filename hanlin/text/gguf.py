@@ -62,7 +62,8 @@ def _byte_level(file: Vocabulary) -> tuple[Backend, bool]:
 
 
 def _sentencepiece(file: Vocabulary) -> tuple[Backend, bool]:
-    ids = {_merged(token): at for token, at in file.ids.items()}
+    # A run of spaces stands in the file as it is read, and in the rules as it is merged.
+    ids = {token if token.strip(" ") else SPACE * len(token): at for token, at in file.ids.items()}
     whole = [token for token, kind in zip(ids, file.types, strict=True) if kind in (NORMAL, USER_DEFINED)]
     if file.scores and not str(file.metadata.get("general.architecture", "")).startswith("gemma"):
         # Gemma's files score some pieces -1000 whatever their rank; there, the order of ids is the order of merges.
@@ -85,13 +86,9 @@ def _sentencepiece(file: Vocabulary) -> tuple[Backend, bool]:
         backend.normalizer = normalizers.Sequence(PREFIXED) if has_prefix else SPACED
     written = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     backend.decoder = decoders.Sequence([*written, decoders.Strip(" ", 1, 0)] if has_prefix else written)
-    _add_marks(backend, file.of_type(CONTROL), [_merged(token) for token in file.of_type(USER_DEFINED)])
+    plain = [token if token.strip(" ") else SPACE * len(token) for token in file.of_type(USER_DEFINED)]
+    _add_marks(backend, file.of_type(CONTROL), plain)
     return backend, True
-
-
-def _merged(token: str) -> str:
-    """A run of spaces, which stands in the file as it is read, as the merges know it."""
-    return SPACE * len(token) if set(token) == {" "} else token
 
 
 def _add_marks(backend: Backend, special: list[str], plain: list[str]) -> None:

@@ -1,8 +1,11 @@
 """Ids equal Transformers' on everything, and what was encoded decodes to what it was."""
 
+import json
 import time
 import unicodedata
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +132,14 @@ def test_the_default_models_tokenizer_is_ready_at_once(gguf: Callable[[str], dic
     begin = time.process_time()
     from_metadata(metadata)
     assert time.process_time() - begin < 1  # measured 0.1 s; a slow loop in Python would take more than this
+
+
+def test_ids_equal_llama_cpps_for_the_default_model(smollm2: Path, pairs: Callable[[str], Pair]) -> None:
+    peer = pytest.importorskip("xllamacpp")
+    setup = peer.CommonParams()
+    setup.model.path, setup.n_ctx, setup.warmup = str(smollm2), 64, False
+    server = peer.Server(setup)  # lives as long as this name does
+    for case, text in TEXTS.items():
+        asked = json.dumps({"content": text, "add_special": False, "parse_special": True}).encode()
+        with urllib.request.urlopen(f"{server.listening_address}/tokenize", asked) as answer:
+            assert json.load(answer)["tokens"] == pairs("smollm2").ours.encode(text, add_special=False), case
