@@ -41,6 +41,8 @@ class Spelling:
     """How many leading spaces of the whole text are dropped."""
     has_byte_tokens: bool = False
     """Whether single bytes have tokens such as <0x0A>; then each broken byte shows as its own U+FFFD."""
+    is_byte_level: bool = False
+    """Whether tokens are written in the byte alphabet."""
 
 
 def spelling(backend: tokenizers.Tokenizer) -> Spelling:
@@ -79,7 +81,7 @@ def spelling(backend: tokenizers.Tokenizer) -> Spelling:
             drops = stage["start"]
         else:
             raise TokenizerError(f"the decoder strips in a way Hanlin does not know: {stage}", "use another tokenizer")
-    return Spelling(_chain(first, encode), _chain(later, encode), drops, encode is byte_fallback)
+    return Spelling(_chain(first, encode), _chain(later, encode), drops, encode is byte_fallback, encode is byte_level)
 
 
 def _flat(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:

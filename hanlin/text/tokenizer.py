@@ -3,6 +3,7 @@
 Built by `hanlin.text.folder.load_folder` (Hugging Face files) or `hanlin.text.gguf.from_metadata` (GGUF).
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -11,12 +12,15 @@ from threading import Lock
 from typing import Any
 
 import tokenizers
+from tokenizers import models
 
 from hanlin.core.errors import DataError, HanlinError, TokenizerError
 from hanlin.text.message import Message
-from hanlin.text.spelling import Spelling, spelling
+from hanlin.text.spelling import ALPHABET, Spelling, spelling
 from hanlin.text.stream import TextStream
 from hanlin.text.template import ChatTemplate
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -58,18 +62,22 @@ class Tokenizer:
 
         `add_special` adds the beginning and end tokens that this model's own tokenizer adds. `parse_special` reads
         special tokens that are spelled out in the text, such as <|im_end|>, as those tokens: pass False for text that
-        a stranger wrote.
+        a stranger wrote. Bytes for which the vocabulary has no token at all are left out, as everywhere in the field,
+        and a warning is logged that says which.
 
         Raises:
             DataError: the text holds half a character (a lone surrogate), which no UTF-8 can carry.
         """
         try:
-            text.encode()
+            lost = text.encode().translate(None, self._spelled)
         except UnicodeEncodeError as error:
             raise DataError(
                 f"the text holds half a character, U+{ord(text[error.start]):04X}, at position {error.start}",
                 "decode the text from UTF-8 with errors='replace', or remove that character",
             ) from None
+        if lost:
+            shown = ", ".join(f"0x{byte:02x}" for byte in sorted(set(lost)))
+            log.warning("%d bytes of the text are left out: the vocabulary has no token for %s", len(lost), shown)
         with self._lock, telling("the tokenizer cannot encode this text"):  # the switch is the shared backend's
             self.backend.encode_special_tokens = not parse_special
             return self.backend.encode(text, add_special_tokens=add_special).ids
@@ -143,6 +151,14 @@ class Tokenizer:
     @cached_property
     def _spelling(self) -> Spelling:
         return spelling(self.backend)
+
+    @cached_property
+    def _spelled(self) -> bytes:
+        """The bytes that a text may have without losing any: all, but for byte-level vocabularies with gaps."""
+        model = self.backend.model
+        if not isinstance(model, models.BPE) or not self._spelling.is_byte_level or model.unk_token:
+            return bytes(range(256))
+        return bytes(byte for letter, byte in ALPHABET.items() if model.token_to_id(letter) is not None)
 
     @cached_property
     def _special(self) -> frozenset[int]:

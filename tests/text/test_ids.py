@@ -143,3 +143,14 @@ def test_ids_equal_llama_cpps_for_the_default_model(smollm2: Path, pairs: Callab
         asked = json.dumps({"content": text, "add_special": False, "parse_special": True}).encode()
         with urllib.request.urlopen(f"{server.listening_address}/tokenize", asked) as answer:
             assert json.load(answer)["tokens"] == pairs("smollm2").ours.encode(text, add_special=False), case
+
+
+def test_bytes_without_a_token_are_left_out_aloud(
+    gguf: Callable[[str], dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    tokenizer = from_metadata(gguf("smollm2"))
+    assert tokenizer.encode("a\x04b") == tokenizer.encode("a") + tokenizer.encode("b")
+    assert "1 bytes of the text are left out: the vocabulary has no token for 0x04" in caplog.text
+    caplog.clear()
+    tokenizer.encode("Hanlin 翰林 🙂")
+    assert not caplog.text
