@@ -5,10 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from hanlin.core.machine import allowed_cores, allowed_memory, cpuinfo, instruction_sets, processor_name
 
@@ -29,6 +32,13 @@ def record(name: str, figures: Mapping[str, Any], path: Path = RESULTS) -> None:
     with path.open("a", encoding="utf-8") as sink:
         sink.write(json.dumps(line, ensure_ascii=False) + "\n")
     print(json.dumps(figures, indent=2, ensure_ascii=False))
+
+
+def settle(patience_seconds: float) -> None:
+    """Wait until nobody else computes here, but no longer than `patience_seconds`."""
+    end = time.monotonic() + patience_seconds
+    while psutil.cpu_percent(interval=0.5) > 15 and time.monotonic() < end:
+        pass
 
 
 def commit() -> str:
