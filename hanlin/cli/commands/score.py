@@ -134,7 +134,7 @@ def _print(scores: dict[str, Any]) -> None:
     """Aligned columns, as wide as they need to be: a figure folded in two is none."""
     from rich.cells import cell_len
 
-    rows = [COLUMNS]
+    rows: list[tuple[str, ...]] = [COLUMNS]
     for file, score in scores.items():
         counts = (f"{score.tokens:,}", f"{score.words:,}", f"{score.bytes:,}", f"{score.loglikelihood:,.2f}")
         measures = (f"{score.perplexity:.4g}", f"{score.word_perplexity:.4g}", f"{score.bits_per_byte:.4f}")
