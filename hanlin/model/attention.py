@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hanlin.model.blocks import Stack
+from hanlin.model.blocks import Linear, Part, Stack
 from hanlin.model.cache import Slab
-from hanlin.model.rope import rotate
+from hanlin.model.rope import Turn, rotate
 
 
 class View(NamedTuple):
@@ -29,8 +29,8 @@ class View(NamedTuple):
     """Each sees itself and all before it, and there is nothing else to mask."""
     mask: Float[Tensor, "*b T S"] | None
     """Added to the scores: 0 or minus infinity."""
-    cos: Float[Tensor, "*b T 1 E"] | None
-    sin: Float[Tensor, "*b T 1 E"] | None
+    turn: Turn | None
+    """How queries and keys turn; None if positions are known otherwise."""
 
 
 def look(
@@ -62,7 +62,7 @@ def look(
     )
 
 
-class Attention(nn.Module):
+class Attention(Part):
     """Queries, keys and values from one matrix; several query heads share a head of keys and values."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Attention(nn.Module):
         self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
         self.scale, self.cap = scale or head_width**-0.5, cap
         self.qkv = Stack(width, (heads * head_width, kv_heads * head_width, kv_heads * head_width), has_bias)
-        self.out = nn.Linear(heads * head_width, width, bias=has_output_bias)
+        self.out = Linear(heads * head_width, width, bias=has_output_bias)
         self.query_norm, self.key_norm = norms or (None, None)
         self.is_normed_whole = is_normed_whole
 
@@ -94,8 +94,8 @@ class Attention(nn.Module):
         q, k, v = self._queries_keys_values(x, view)
         k, v = k.transpose(1, 2), v.transpose(1, 2)  # (B, K, T, E)
         if slab is not None:
-            slab.keys[:, :, view.begin : view.end] = k.detach()
-            slab.values[:, :, view.begin : view.end] = v.detach()
+            slab.keys.narrow(2, view.begin, new).copy_(k.detach())
+            slab.values.narrow(2, view.begin, new).copy_(v.detach())
             k, v = slab.keys[:, :, view.first : view.end], slab.values[:, :, view.first : view.end]
         elif view.first:
             k, v = k[:, :, view.first :], v[:, :, view.first :]
@@ -119,8 +119,8 @@ class Attention(nn.Module):
             qk, v = torch.cat((q.view(shape), k.view(shape)), 2), v.view(shape)
         else:
             qk, v = qkv.view(batch, new, -1, self.head_width).split((heads, self.kv_heads), 2)
-        if view.cos is not None and view.sin is not None:
-            qk = rotate(qk, view.cos, view.sin)
+        if view.turn is not None:
+            qk = rotate(qk, view.turn)
         q, k = qk.split((self.heads, self.kv_heads), 2)
         return q, k, v
 
@@ -143,7 +143,9 @@ def attend(
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
     scores = cap * torch.tanh(q @ k.mT * (scale / cap))
     if view.is_causal:
-        scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -torch.inf)
+        scores = scores.masked_fill(
+            torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1), -torch.inf
+        )
     elif view.mask is not None:
         scores = scores + view.mask
     return torch.softmax(scores, -1, dtype=torch.float32).to(v.dtype) @ v

@@ -13,7 +13,7 @@ from hanlin.model.attention import View, look
 from hanlin.model.blocks import Embedding
 from hanlin.model.cache import Cache, empty
 from hanlin.model.config import Shape
-from hanlin.model.rope import Rope, turns
+from hanlin.model.rope import Rope, turn, turns
 
 
 class Sight(NamedTuple):
@@ -110,11 +110,11 @@ class Decoder(nn.Module):
         starts = cache.starts if cache else None
         tables = cache.turns if cache else self._turns(end, x)
         place = slice(begin, end) if starts is None else _positions(begin, end, cache, x.device)
-        turned = [(cos[place], sin[place]) for cos, sin in tables]
+        ways = [turn(cos[place], sin[place]) for cos, sin in tables]
         views = []
         for sight, rope in zip(self.sights, self.rope_of, strict=True):
-            cos, sin = (None, None) if rope is None else turned[rope]
-            views.append(View(begin, end, *look(begin, end, sight.window, starts, x), cos, sin))
+            way = None if rope is None else ways[rope]
+            views.append(View(begin, end, *look(begin, end, sight.window, starts, x), way))
         return views
 
 

@@ -7,7 +7,7 @@ Each pair (first half, second half) of a head turns by an angle that grows with 
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -65,11 +65,30 @@ def turns(
     return torch.cat((cos, cos), 1)[:, None].to(**place), torch.cat((-sin, sin), 1)[:, None].to(**place)
 
 
-def rotate(
-    x: Float[Tensor, "B T heads E"], cos: Float[Tensor, "*b T 1 E"], sin: Float[Tensor, "*b T 1 E"]
-) -> Float[Tensor, "B T heads E"]:
+class Turn(NamedTuple):
+    """By how much the new positions of a pass turn."""
+
+    cos: Float[Tensor, "*b T 1 E"]
+    sin: Float[Tensor, "*b T 1 E"]
+    """With the sign of the first half flipped."""
+    matrix: Float[Tensor, "*b E E"] | None
+    """Both as one matrix, where there is but one position: one kernel instead of five, for every layer of the pass."""
+
+
+def turn(cos: Float[Tensor, "*b T 1 E"], sin: Float[Tensor, "*b T 1 E"]) -> Turn:
+    """The rows of `turns` that stand for the new positions, made ready."""
+    if cos.shape[-3] != 1:
+        return Turn(cos, sin, None)
+    half = cos.shape[-1] // 2
+    matrix = torch.diag_embed(cos) + torch.diag_embed(sin).roll(half, -2)  # (*b, 1, 1, E, E)
+    return Turn(cos, sin, matrix[..., 0, 0, :, :] if cos.ndim == 3 else matrix[..., 0, :, :])
+
+
+def rotate(x: Float[Tensor, "B T heads E"], by: Turn) -> Float[Tensor, "B T heads E"]:
     """Turn each (first half, second half) pair."""
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+    if by.matrix is not None:
+        return x @ by.matrix
+    return torch.addcmul(x * by.cos, x.roll(x.shape[-1] // 2, -1), by.sin)
 
 
 def speeds(rope: Rope, head_width: int, context: int, span: int) -> Float[Tensor, " pairs"]:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
 from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
+from hanlin.model.blocks import TO_HF, Activation, GatedMLP, Part, RMSNorm, activation
 from hanlin.model.cache import Slab
 from hanlin.model.config import FULL, SLIDING, Shape, Windows, small
 from hanlin.model.decoder import Decoder, Sight
@@ -55,7 +55,7 @@ class Config(Shape):
     """Logits are squashed softly to below it."""
 
 
-class Layer(nn.Module):
+class Layer(Part):
     """Attention, then the feed-forward part, each between two norms."""
 
     def __init__(self, config: Config) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hanlin.model import config as shapes
 from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import MLP, TO_HF, Activation, activation
+from hanlin.model.blocks import MLP, TO_HF, Activation, Part, activation
 from hanlin.model.cache import Slab
 from hanlin.model.config import Shape, small
 from hanlin.model.decoder import Decoder, Sight
@@ -44,7 +44,7 @@ class Config(Shape):
     """And by the number of the layer, from 1."""
 
 
-class Layer(nn.Module):
+class Layer(Part):
     """Attention, then the feed-forward part, each on a normed copy of the stream."""
 
     def __init__(self, config: Config, number: int) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
 from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
+from hanlin.model.blocks import TO_HF, Activation, GatedMLP, Part, RMSNorm, activation
 from hanlin.model.cache import Slab
 from hanlin.model.config import Shape, small
 from hanlin.model.decoder import Decoder, Sight
@@ -39,7 +39,7 @@ class Config(Shape):
     """What opens the gates."""
 
 
-class Layer(nn.Module):
+class Layer(Part):
     """Attention, then the feed-forward part; what each says is normed before it joins the stream."""
 
     def __init__(self, config: Config) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
 from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
+from hanlin.model.blocks import TO_HF, Activation, GatedMLP, Part, RMSNorm, activation
 from hanlin.model.cache import Slab
 from hanlin.model.config import Shape, Windows, small
 from hanlin.model.decoder import Decoder, Sight
@@ -41,7 +41,7 @@ class Config(Shape):
     """What opens the gates."""
 
 
-class Layer(nn.Module):
+class Layer(Part):
     """Attention, then the feed-forward part, each on a normed copy of the stream."""
 
     def __init__(self, config: Config) -> None:

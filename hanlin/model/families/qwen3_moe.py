@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hanlin.core.errors import RefusedError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
 from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, Experts, GatedMLP, RMSNorm, activation
+from hanlin.model.blocks import TO_HF, Activation, Experts, GatedMLP, Part, RMSNorm, activation
 from hanlin.model.cache import Slab
 from hanlin.model.config import Shape, small
 from hanlin.model.decoder import Decoder, Sight
@@ -52,7 +52,7 @@ class Config(Shape):
     """Which layers have experts."""
 
 
-class Layer(nn.Module):
+class Layer(Part):
     """Attention, then the feed-forward part, each on a normed copy of the stream."""
 
     def __init__(self, config: Config, *, is_sparse: bool) -> None:
