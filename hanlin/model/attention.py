@@ -91,38 +91,35 @@ class Attention(Part):
     def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
         """What each position gathers from those it sees; keys and values are put into the slab."""
         batch, new, _ = x.shape
-        q, k, v = self._queries_keys_values(x, view)
-        k, v = k.transpose(1, 2), v.transpose(1, 2)  # (B, K, T, E)
-        if slab is not None:
-            slab.keys.narrow(2, view.begin, new).copy_(k.detach())
-            slab.values.narrow(2, view.begin, new).copy_(v.detach())
-            k, v = slab.keys[:, :, view.first : view.end], slab.values[:, :, view.first : view.end]
-        elif view.first:
-            k, v = k[:, :, view.first :], v[:, :, view.first :]
-        if new == 1:  # the query heads that share a key head stand as its rows: nothing is repeated
-            q = q.reshape(batch, self.kv_heads, -1, self.head_width)
-            return self.out(attend(q, k, v, view, self.scale, self.cap).reshape(batch, 1, -1))
-        seen = attend(q.transpose(1, 2), k, v, view, self.scale, self.cap)
-        return self.out(seen.transpose(1, 2).reshape(batch, new, -1))
-
-    def _queries_keys_values(self, x: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """`(B, T, heads, E)` each, normed and turned."""
-        batch, new, _ = x.shape
-        qkv = self.qkv(x)
-        heads = self.heads + self.kv_heads
-        if self.query_norm is not None and self.key_norm is not None:
-            q, k, v = qkv.split(self.qkv.rows, -1)
-            if not self.is_normed_whole:
-                q, k = q.view(batch, new, -1, self.head_width), k.view(batch, new, -1, self.head_width)
-            q, k = self.query_norm(q), self.key_norm(k)
-            shape = (batch, new, -1, self.head_width)
-            qk, v = torch.cat((q.view(shape), k.view(shape)), 2), v.view(shape)
-        else:
-            qk, v = qkv.view(batch, new, -1, self.head_width).split((heads, self.kv_heads), 2)
+        qk, v = self._heads(self.qkv(x), batch, new)
         if view.turn is not None:
             qk = rotate(qk, view.turn)
-        q, k = qk.split((self.heads, self.kv_heads), 2)
-        return q, k, v
+        q = qk.narrow(2, 0, self.heads)
+        k = qk.narrow(2, self.heads, self.kv_heads).transpose(1, 2)  # (B, K, T, E)
+        v = v.transpose(1, 2)
+        seen = view.end - view.first
+        if slab is not None:
+            slab.keys.narrow(2, view.begin, new).copy_(k.detach() if k.requires_grad else k)
+            slab.values.narrow(2, view.begin, new).copy_(v.detach() if v.requires_grad else v)
+            k, v = slab.keys.narrow(2, view.first, seen), slab.values.narrow(2, view.first, seen)
+        if new == 1:  # the query heads that share a key head stand as its rows: nothing is repeated
+            q = q.view(batch, self.kv_heads, -1, self.head_width)
+            return self.out(attend(q, k, v, view, self.scale, self.cap).reshape(batch, 1, -1))
+        gathered = attend(q.transpose(1, 2), k, v, view, self.scale, self.cap)
+        return self.out(gathered.transpose(1, 2).reshape(batch, new, -1))
+
+    def _heads(self, qkv: Tensor, batch: int, new: int) -> tuple[Tensor, Tensor]:
+        """Queries and keys together, normed where they are, and values: `(B, T, heads, E)` each."""
+        shape = (batch, new, -1, self.head_width)
+        turned = self.heads + self.kv_heads
+        if self.query_norm is None or self.key_norm is None:
+            heads = qkv.view(shape)
+            return heads.narrow(2, 0, turned), heads.narrow(2, turned, self.kv_heads)
+        q, k, v = qkv.split(self.qkv.rows, -1)
+        if not self.is_normed_whole:
+            q, k = q.view(shape), k.view(shape)
+        q, k = self.query_norm(q), self.key_norm(k)
+        return torch.cat((q.view(shape), k.view(shape)), 2), v.view(shape)
 
 
 def attend(

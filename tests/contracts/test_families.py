@@ -205,6 +205,28 @@ def test_gradients_reach_every_weight(family: str, case: str) -> None:
 
 
 @each_family
+def test_hooks_on_any_part_are_called(family: str) -> None:
+    network = tiny(family, next(iter(find(FAMILIES, family).TINY))).network
+    layer = network.layers[1]
+    seen: dict[str, tuple[int, ...]] = {}
+    expected = logits(network)
+    handles = [
+        part.register_forward_hook(lambda _, __, out, name=name: seen.update({name: tuple(out.shape)}))
+        for name, part in layer.named_modules()
+        if name and "experts" not in name
+    ]
+    torch.testing.assert_close(logits(network), expected, atol=0, rtol=0)
+    assert seen.keys() == {name for name, _ in layer.named_modules() if name and "experts" not in name}
+    assert seen["attention"] == seen["mlp"] == (2, 24, 32)
+    for handle in handles:
+        handle.remove()
+    seen.clear()
+    layer.register_forward_hook(lambda _, __, out: out * 0)
+    assert not torch.equal(logits(network), expected)
+    assert not seen
+
+
+@each_family
 def test_bfloat16_is_near_float32(family: str) -> None:
     case = next(iter(find(FAMILIES, family).TINY))
     network = tiny(family, case).network
