@@ -18,17 +18,34 @@ from typing import Any, BinaryIO
 import click
 
 from hanlin.core.errors import ConfigError, DataError, shown
+from hanlin.core.home import expanded
 
 READ_BYTES = 64 << 20
-LOOKS_LIKE_A_FILE = re.compile(
-    r"(?:\.{0,2}|~)/[^\s/]\S*|\S+\.(?:txt|md|rst|json|jsonl|csv|tsv|html?|xml|py|log|toml|ya?ml|gguf)", re.I
-)
+TEXT_FILE = re.compile(r"\S+\.(?:txt|md|rst|json|jsonl|csv|tsv|html?|xml|py|log|toml|ya?ml)", re.I)
+LOOKS_LIKE_A_FILE = re.compile(rf"(?:\.{{0,2}}|~)/[^\s/]\S*|{TEXT_FILE.pattern}|\S+\.gguf", re.I)
 
 
 def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """The option `-m/--model NAME`, which arrives as the keyword `model`."""
     text = "A stored name, a hub name (org/name), a folder or a .gguf file  [default: smollm2-135m-instruct]"
     return click.option("-m", "--model", "model", metavar="NAME", help=text)(function)
+
+
+def dtype_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option `--dtype KIND`, which arrives as the keyword `dtype`."""
+    kinds = click.Choice(["float32", "bfloat16", "float16"])
+    return click.option("--dtype", type=kinds, help="Precision of the computation  [default: float32]")(function)
+
+
+def one_model(name: str | None, model: str | None) -> str | None:
+    """The model that a verb was given, as its argument or by `-m`; None for the default.
+
+    Raises:
+        ConfigError: both were given.
+    """
+    if name is not None and model is not None:
+        raise ConfigError(f"two models: {name} and {model}", "name one")
+    return name if model is None else model
 
 
 @dataclass(frozen=True)
@@ -49,16 +66,14 @@ def model_and_text(arguments: tuple[str, ...], model: str | None = None) -> tupl
     Raises:
         ConfigError: no text, or more arguments than a model and a text.
     """
-    most = 1 if model else 2
+    most = 2 if model is None else 1
     if not arguments:
         raise ConfigError("there is no text", "give one in quotes, name a file, or pipe it in and write -")
     if len(arguments) > most:
-        fix = 'put the text in quotes: "…"'
-        raise ConfigError(
-            f"{len(arguments)} arguments, but {'a text is' if model else 'a model and a text are'} all", fix
-        )
-    if model or len(arguments) == 1:
-        return model, arguments[-1]
+        all_there_is = "a model and a text are" if model is None else "a text is"
+        raise ConfigError(f"{len(arguments)} arguments, but {all_there_is} all", 'put the text in quotes: "…"')
+    if len(arguments) == 1:
+        return model, arguments[0]
     return arguments[0], arguments[1]
 
 
@@ -69,13 +84,16 @@ def model_and_files(arguments: tuple[str, ...], model: str | None = None) -> tup
 
     Raises:
         ConfigError: no file.
+        DataError: the first of several can only be a text file, and is not there.
     """
     if not arguments:
         raise ConfigError("there is no file", "name one or more, or pipe text in and write -")
     first = Path(arguments[0])
     is_text = arguments[0] == "-" or (is_file(arguments[0]) and first.suffix.lower() != ".gguf")
-    if model or len(arguments) == 1 or is_text:
+    if model is not None or len(arguments) == 1 or is_text:
         return model, arguments
+    if TEXT_FILE.fullmatch(arguments[0]):
+        raise DataError(f"there is no file {shown(arguments[0])}", "check the path")
     return arguments[0], arguments[1:]
 
 
@@ -118,8 +136,7 @@ def _is_read(argument: str) -> bool:
     """
     if argument == "-" or is_file(argument):
         return True
-    path = Path(argument).expanduser() if len(argument) < 4096 and "\0" not in argument else Path()
-    if ("/" in argument or argument in (".", "..")) and _is(path, Path.is_dir):
+    if ("/" in argument or argument in (".", "..")) and _is(argument, Path.is_dir):
         raise DataError(f"{argument} is a folder", "name a file in it")
     if LOOKS_LIKE_A_FILE.fullmatch(argument):
         raise DataError(f"there is no file {shown(argument)}", "check the path; to mean these words, pipe them in: … -")
@@ -135,7 +152,7 @@ def _opened(argument: str) -> Iterator[tuple[str, BinaryIO]]:
     if argument == "-":
         yield "standard input", sys.stdin.buffer
         return
-    path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
+    path = _path(argument)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -159,17 +176,19 @@ def _checked(blocks: Iterator[str], source: str) -> Iterator[str]:
 
 def is_file(argument: str) -> bool:
     """Whether the argument names an existing file (or pipe); a long text never does."""
-    if len(argument) >= 4096 or "\0" in argument:
-        return False
-    path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
-    return _is(path, Path.is_file) or _is(path, Path.is_fifo)
+    return _is(argument, Path.is_file) or _is(argument, Path.is_fifo)
 
 
-def _is(path: Path, test: Callable[[Path], bool]) -> bool:
+def _is(argument: str, test: Callable[[Path], bool]) -> bool:
     try:
-        return test(path)
+        return test(_path(argument))
     except (OSError, ValueError):  # a sentence can be too long for a file name, or hold what no path may
         return False
+
+
+def _path(argument: str) -> Path:
+    """Only `~/` means a home: a text may well begin with `~`."""
+    return expanded(argument) if argument.startswith("~/") else Path(argument)
 
 
 def _decoded(content: bytes, source: str, limit_bytes: int) -> Text:

@@ -5,9 +5,11 @@ A HanlinError becomes its two lines on standard error and exit code 2; `--debug`
 escapes is a bug of ours, and says so.
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -58,33 +60,56 @@ def hanlin(debug: bool) -> None:
 
 def main() -> None:
     """The console script. Exit codes: 0 done, 1 a bug of ours, 2 an error with its fix, 130 interrupted."""
+    _open_what_is_closed()
+    output = sys.stdout
     try:
         code = hanlin.main(standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
+    except SystemExit as left:
+        # Where `hanlin … | head` has read enough, click wraps the output and ends with 1; to us nothing is wrong.
+        sys.exit(0 if sys.stdout is not output else left.code)
     except HanlinError as error:
         _fail(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "hanlin"
+        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        path = error.ctx.command_path if error.ctx else f"hanlin {verb}".strip()
         _fail(f"{error.format_message().rstrip('.')}\n  fix: see `{path} --help`")
     except click.ClickException as error:
         _fail(f"{error.format_message()}\n  fix: see `hanlin --help`")
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("\n")
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):  # click has ended the line of an Abort
+            sys.stderr.write("\n")
         sys.exit(130)
     except MemoryError:
         _fail("the memory of this machine is used up\n  fix: a smaller model or a shorter text; see `hanlin doctor`")
-    except BrokenPipeError:  # `hanlin … | head` closed our output: nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the same, found out by our own last flush
+        _drop_output()
         sys.exit(0)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _drop_output()
+            _fail(f"the output cannot be written: {error.strerror}\n  fix: free some space, or send it elsewhere")
         what = f"this is a bug in hanlin: {type(error).__name__}: {error}"
         _fail(f"{what}\n  fix: run it again as `hanlin --debug …` and report what it prints", code=1)
 
 
-def _fail(message: str, code: int = 2) -> None:
+def _open_what_is_closed() -> None:
+    """Python has None for a stream that the shell closed (`<&-`): nothing is to be read there, nothing to be shown."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere, so that Python's own last flush does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
     if "--debug" in sys.argv:
         import traceback
 

@@ -25,7 +25,7 @@ def open_model(name: str | None = None, dtype: str | None = None) -> Any:
     read_ahead(fetched(name))
     from hanlin.infer.model import load
 
-    return load(name or DEFAULT, dtype)
+    return load(DEFAULT if name is None else name, dtype)
 
 
 def fetched(name: str | None = None) -> Path:
@@ -34,7 +34,7 @@ def fetched(name: str | None = None) -> Path:
     Raises:
         StoreError: there is no such model, it is damaged, or it cannot be fetched.
     """
-    name = name or DEFAULT
+    name = DEFAULT if name is None else name
     if find(name) is None:
         show(pull(name))
     return resolve(name)

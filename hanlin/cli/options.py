@@ -27,13 +27,14 @@ def options(kind: type[Settings], *, skip: tuple[str, ...] = ()) -> Callable[[Co
     return decorate
 
 
-def chosen(kind: type[T], values: dict[str, Any]) -> T:
-    """The settings that a command's options spell; what was not given takes the default.
+def chosen(kind: type[T], values: dict[str, Any], base: T | None = None) -> T:
+    """The settings that a command's options spell; what was not given is as in `base`, else takes the default.
 
     Raises:
         ConfigError: a value is out of range.
     """
-    return parse(kind, {name: values[name] for name in kind.model_fields if values.get(name) not in (None, ())})
+    given = {name: values[name] for name in kind.model_fields if values.get(name) not in (None, ())}
+    return parse(kind, {**(base.model_dump() if base else {}), **given})
 
 
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:

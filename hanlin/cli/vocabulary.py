@@ -17,7 +17,7 @@ def open_tokenizer(name: str | None) -> tuple[str, Tokenizer]:
     from hanlin.model.store import DEFAULT
 
     path = fetched(name)
-    return name or DEFAULT, tokenizer_of(path)
+    return DEFAULT if name is None else name, tokenizer_of(path)
 
 
 def tokenizer_of(path: Path) -> Tokenizer:

@@ -12,6 +12,7 @@ from hanlin.cli.chat.conversation import Conversation, load, save
 from hanlin.cli.chat.talk import DEFAULTS, Talk, speed
 from hanlin.cli.chat.words import Words
 from hanlin.core.errors import ConfigError, did_you_mean
+from hanlin.core.home import expanded
 from hanlin.core.settings import override, parse
 from hanlin.infer.sampling import Sampling
 
@@ -123,7 +124,11 @@ def _save(talk: Talk, argument: str, words: Words) -> Reply:
 
 def _load(talk: Talk, argument: str, words: Words) -> Reply:
     path = _path(argument, "/load talk.json")
-    conversation, sampling = load(path)
+    return Reply(tuple(restore(talk, *load(path), path, words)))
+
+
+def restore(talk: Talk, conversation: Conversation, sampling: Sampling, path: Path, words: Words) -> list[str]:
+    """Go on with a saved conversation and its settings; returns what to say about it."""
     messages = list(conversation.messages)
     is_headed = bool(messages) and messages[0].role == "system"
     talk.system = messages.pop(0).content if is_headed else ""
@@ -132,7 +137,7 @@ def _load(talk: Talk, argument: str, words: Words) -> Reply:
     lines = [words("loaded", count=len(conversation.messages), path=path)]
     if conversation.model != talk.model.name:
         lines.append(words("other_model", model=conversation.model))
-    return Reply(tuple(lines))
+    return lines
 
 
 def _quit(talk: Talk, argument: str, words: Words) -> Reply:
@@ -145,7 +150,7 @@ def _path(argument: str, example: str) -> Path:
         raise ConfigError("there is no file name", f"give one: {example}")
     if "\0" in argument:
         raise ConfigError("a file name cannot hold a zero byte", f"give another: {example}")
-    return Path(argument.strip("'\"")).expanduser()
+    return expanded(argument.strip("'\""))
 
 
 COMMANDS: dict[str, Callable[[Talk, str, Words], Reply]] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from hanlin.cli.arguments import model_option
-from hanlin.cli.language import spoken
+from hanlin.cli.arguments import model_option, one_model
+from hanlin.cli.language import Language, spoken
 from hanlin.cli.options import chosen, options
 from hanlin.infer.sampling import Sampling
 
@@ -24,41 +24,38 @@ SAMPLING = options(Sampling, skip=("n", "logprobs"))
     "--lang", type=click.Choice(["en", "zh"]), help="Language of the chat's own words  [default: the machine's]"
 )
 @SAMPLING
-def command(name: str | None, model: str | None, system: str | None, saved: Path | None, **others: Any) -> None:
+def command(
+    name: str | None,
+    model: str | None,
+    system: str | None,
+    saved: Path | None,
+    template: Path | None,
+    lang: Language | None,
+    **others: Any,
+) -> None:
     """Chat with a model: answers as markdown, history, slash commands (/help lists them).
 
     Ctrl-C stops an answer, Ctrl-D leaves. Piped text is a script: one question or slash command per line; answers go to
     standard output as plain text, everything else to standard error. In a chat max_tokens is 1024 unless set.
+    With --load, what is given beside it takes the place of what was saved.
     """
-    from hanlin.core.errors import ConfigError
-
-    if name and model:
-        raise ConfigError(f"two models: {name} and {model}", "name one")
-    template, lang = others.pop("template"), others.pop("lang") or spoken()
-    settings = chosen(Sampling, {"max_tokens": None, **others})
-    if others.get("max_tokens") is None:
-        settings = settings.model_copy(update={"max_tokens": 1024})
-    failures = _chat(model or name, settings, system or "", saved, template, lang)
-    sys.exit(2 if failures else 0)
-
-
-def _chat(
-    name: str | None, settings: Sampling, system: str, saved: Path | None, template: Path | None, lang: Any
-) -> int:
-    """Open the model and talk; returns how many lines of a piped script failed."""
-    from hanlin.cli.chat import conversation
+    wanted = one_model(name, model)
+    from hanlin.cli.chat.conversation import load
     from hanlin.cli.chat.loop import Loop, open_talk
-    from hanlin.cli.chat.slash import run
+    from hanlin.cli.chat.slash import restore
+    from hanlin.cli.chat.talk import DEFAULTS
     from hanlin.cli.chat.words import Words
 
-    words = Words(lang)
+    found = load(saved) if saved else None  # a bad file is told before the model takes its seconds
+    settings = chosen(Sampling, others, found[1] if found else DEFAULTS)
+    words = Words(lang or spoken())
     loop = Loop(words)
-    if saved:
-        conversation.load(saved)  # a bad file is told before the model takes its seconds
     with loop.waiting(words("loading")):
-        talk = open_talk(name, template)
-    talk.sampling, talk.system = settings, system
-    if saved:
-        loop.say_all(run(talk, f"/load {saved}", words).lines)
+        talk = open_talk(wanted, template)
+    if saved and found:
+        loop.say_all(restore(talk, *found, saved, words))
+    talk.sampling = settings
+    talk.system = talk.system if system is None else system
     talk.measure()
-    return loop.run(talk)
+    failures = loop.run(talk)
+    sys.exit(2 if failures else 0)

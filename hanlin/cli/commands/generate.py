@@ -6,12 +6,10 @@ from typing import Any
 
 import click
 
-from hanlin.cli.arguments import model_option, read_text
+from hanlin.cli.arguments import dtype_option, model_option, one_model, read_text
 from hanlin.cli.options import chosen, options
 from hanlin.core.errors import CapacityError, ConfigError, RefusedError
 from hanlin.infer.sampling import Sampling
-
-PRECISIONS = click.Choice(["float32", "bfloat16", "float16"])
 
 
 @click.command()
@@ -21,7 +19,7 @@ PRECISIONS = click.Choice(["float32", "bfloat16", "float16"])
 @click.option("--chat", is_flag=True, help="Put the prompt through the model's chat template, as the user's message.")
 @click.option("--system", metavar="TEXT", help="With --chat: the system message before it.")
 @options(Sampling)
-@click.option("--dtype", type=PRECISIONS, help="Precision of the computation  [default: float32]")
+@dtype_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
 def command(
     name: str | None,
@@ -44,15 +42,14 @@ def command(
     hanlin generate -p - --temperature 0.8 --top-p 0.95 --seed 1 --n 3 --json < story.txt
     """
     sampling = chosen(Sampling, given)
-    if name and model:
-        raise ConfigError(f"two models: {name} and {model}", "name one")
+    wanted = one_model(name, model)
     if system is not None and not chat:
         raise ConfigError("--system needs --chat: a plain prompt has no system message", "add --chat")
     text = read_prompt(prompt)
     began = time.perf_counter()
     from hanlin.cli.models import open_model
 
-    holder = open_model(model or name, dtype)
+    holder = open_model(wanted, dtype)
     load_seconds = time.perf_counter() - began
     from hanlin.cli.answers import Timed, as_object, note, print_text
     from hanlin.infer.generate import generate

@@ -6,9 +6,12 @@ from typing import Any
 
 import click
 
-from hanlin.cli.arguments import model_and_text, model_option, read_text
+from hanlin.cli.arguments import dtype_option, model_and_text, model_option, read_text
 from hanlin.cli.visible import visible
 from hanlin.core.errors import CapacityError
+
+NARROWEST = 80
+"""Columns that the tables need; a narrower terminal breaks their lines, but loses no figure."""
 
 
 @click.command()
@@ -16,7 +19,7 @@ from hanlin.core.errors import CapacityError
 @model_option
 @click.option("-k", "k", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table.")
 @click.option("--plot", metavar="FILE", type=Path, help="Also draw the table as bars: FILE.png, .svg or .pdf.")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Precision  [default: float32]")
+@dtype_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the tables.")
 def command(
     arguments: tuple[str, ...], model: str | None, k: int, plot: Path | None, dtype: str | None, is_json: bool
@@ -43,8 +46,10 @@ def command(
     holder = open_model(name, dtype)
     table = holder.next(text.text, k)
     if is_json:
-        click.echo(json.dumps(as_object(holder, table), ensure_ascii=False, indent=2))
+        click.echo(json.dumps({"source": text.source, **as_object(holder, table)}, ensure_ascii=False, indent=2))
     else:
+        if text.source:
+            click.echo(f"read from {text.source}")
         _print(holder.tokenizer, table)
     if plot:
         from hanlin.cli.plot import bars
@@ -82,19 +87,23 @@ def _print(tokenizer: Any, table: Any) -> None:
         return Text(visible(tokenizer.token_bytes(number)))
 
     said = Table(box=None, padding=(0, 2), show_edge=False, header_style="dim")
-    for column in ("token of the text", "id", "probability", "log-probability"):
-        said.add_column(column, justify="left" if column.startswith("token") else "right")
+    said.add_column("token of the text", overflow="fold")
+    for column in ("id", "probability", "log-probability"):
+        said.add_column(column, justify="right", no_wrap=True)
     for one in table.said:
         chance = ("", "(the first)") if one.logprob is None else (share(one.logprob), f"{one.logprob:.3f}")
         said.add_row(token(one.token), str(one.token), *chance)
     following = Table(box=None, padding=(0, 2), show_edge=False, header_style="dim")
-    for column in ("next token", "id", "probability", "log-probability", "cumulative", ""):
-        following.add_column(column, justify="left" if column in ("next token", "") else "right")
+    following.add_column("next token", overflow="fold")
+    for column in ("id", "probability", "log-probability", "cumulative"):
+        following.add_column(column, justify="right", no_wrap=True)
+    following.add_column("")
     for row in table.candidates:
         bar = Text("█" * max(1, round(row.probability * 30)) if row.probability >= 0.01 else "", style="red")
         figures = (str(row.token), share(row.logprob), f"{row.logprob:.3f}", f"{row.mass:.1%}")
         following.add_row(token(row.token), *figures, bar)
     console = Console(highlight=False)
+    console.width = max(console.width, NARROWEST)
     console.print(said)
     given = "" if len(table.said) < 2 else f", given its first token; {_mean(table):.3f} per token"
     console.print(f"log-probability of the text: {table.loglikelihood:.3f}{given}\n")

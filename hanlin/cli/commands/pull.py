@@ -44,7 +44,7 @@ def command(
     from hanlin.cli.models import show
     from hanlin.model.store import DEFAULT, details, pull, stored_as
 
-    name = name or DEFAULT
+    name = DEFAULT if name is None else name
     show(pull(name, revision=revision, alias=alias, is_offline=offline, is_forced=force))
     found = details(alias or stored_as(name, revision)).as_object()
     path = Path(found["path"]) / found["entry"]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from hanlin.cli.arguments import model_and_files, model_option
+from hanlin.cli.arguments import dtype_option, model_and_files, model_option
 from hanlin.core.errors import DataError
 
 COLUMNS = ("file", "tokens", "words", "bytes", "log-likelihood", "ppl/token", "ppl/word", "bits/byte")
@@ -19,9 +19,15 @@ COLUMNS = ("file", "tokens", "words", "bytes", "log-likelihood", "ppl/token", "p
 @click.command()
 @click.argument("arguments", metavar="[MODEL] FILE…", nargs=-1)
 @model_option
-@click.option("--window", type=int, help="Tokens seen at once  [default: the context window, at most 2048]")
-@click.option("--stride", type=int, help="Tokens each later window predicts, the rest being context  [default: window]")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Precision  [default: float32]")
+@click.option(
+    "--window", type=click.IntRange(1), help="Tokens seen at once  [default: the context window, at most 2048]"
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(1),
+    help="Tokens each later window predicts, the rest being context  [default: window]",
+)
+@dtype_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
 def command(
     arguments: tuple[str, ...],
@@ -48,7 +54,7 @@ def command(
     holder = open_model(name, dtype)
     began = time.perf_counter()
     scores = {}
-    for file in files:
+    for file in dict.fromkeys(files):
         scores[file] = _score(holder, file, window, stride)
     seconds = time.perf_counter() - began
     window = window or holder.window

@@ -4,8 +4,7 @@ import json
 
 import click
 
-from hanlin.cli.arguments import model_option
-from hanlin.core.errors import ConfigError
+from hanlin.cli.arguments import model_option, one_model
 
 
 @click.command()
@@ -17,14 +16,12 @@ def command(name: str | None, model: str | None, is_json: bool) -> None:
 
     MODEL is a stored name, a hub name (org/name), a folder or a .gguf file; without one, the default is shown.
     """
-    if name and model:
-        raise ConfigError(f"two models: {name} and {model}", "name one")
+    wanted = one_model(name, model)
     from hanlin.cli.models import fetched
     from hanlin.cli.show.facts import gather
     from hanlin.model.store import DEFAULT
 
-    wanted = model or name
-    facts = gather(wanted or DEFAULT, fetched(wanted))
+    facts = gather(DEFAULT if wanted is None else wanted, fetched(wanted))
     if is_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hanlin.core.errors import HanlinError, StoreError, did_you_mean, shown
+from hanlin.core.home import expanded
 from hanlin.model.store import manifest as manifests
 from hanlin.model.store import place
 from hanlin.model.store.disk import CHUNK_BYTES
@@ -55,7 +56,7 @@ def find(name: str) -> Path | None:
     name = canonical(name)
     found = find_stored(name)
     if found is None and is_path(name):
-        return used_in_place(Path(name).expanduser())
+        return used_in_place(expanded(name))
     return found
 
 
@@ -106,7 +107,7 @@ def verify(name: str) -> Iterator[Progress]:
     """Read every byte of a stored model again and compare it with the manifest's checksums.
 
     Raises:
-        StoreError: there is no such model, or a file is not what it was.
+        StoreError: there is no such model, or a file cannot be read or is not what it was.
     """
     folder = details(name).path
     manifest = manifests.read(folder)
@@ -115,11 +116,16 @@ def verify(name: str) -> Iterator[Progress]:
     done = 0
     for file in manifest.files:
         digest = hashlib.sha256()
-        with (folder / file.path).open("rb") as source:
-            while chunk := source.read(CHUNK_BYTES):
-                digest.update(chunk)
-                done += len(chunk)
-                yield Progress(file.path, done, manifest.total_bytes)
+        try:
+            with (folder / file.path).open("rb") as source:
+                while chunk := source.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    done += len(chunk)
+                    yield Progress(file.path, done, manifest.total_bytes)
+        except OSError as error:
+            raise StoreError(
+                f"{folder / file.path} cannot be read: {error.strerror}", "check its permissions"
+            ) from None
         if digest.hexdigest() != file.sha256:
             what = f"{folder / file.path} has changed: its sha256 is {digest.hexdigest()}, not {file.sha256}"
             raise StoreError(what, manifests.again(folder))

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cli.chat.faketalker import FakeTalker
 from hanlin.cli.chat.loop import Loop, open_talk
+from hanlin.cli.chat.slash import run
 from hanlin.cli.chat.talk import Talk
 from hanlin.cli.chat.words import Words
 from hanlin.cli.main import main
@@ -163,3 +164,23 @@ def test_a_model_without_a_template_is_refused_with_the_way_out(monkeypatch: pyt
         open_talk("fake", None)
     assert "--template FILE" in caught.value.fix
     assert "hanlin generate" in caught.value.fix
+
+
+def test_what_is_given_beside_load_takes_the_place_of_what_was_saved(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    talk = Talk(FakeTalker(), system="old")
+    run(talk, "/params temperature=0.5 top_k=7", Words("en"))
+    run(talk, f"/save {tmp_path / 'c.json'}", Words("en"))
+    went_on: list[Talk] = []
+    monkeypatch.setattr("hanlin.cli.chat.loop.open_talk", lambda name, template: Talk(FakeTalker()))
+    monkeypatch.setattr(Loop, "run", lambda self, talk: went_on.append(talk) or 0)
+    for flags in ([], ["--temperature", "1", "--system", "new"]):
+        monkeypatch.setattr(sys, "argv", ["hanlin", "chat", "--load", str(tmp_path / "c.json"), *flags])
+        with pytest.raises(SystemExit):
+            main()
+    assert [(one.system, one.sampling.temperature, one.sampling.top_k) for one in went_on] == [
+        ("old", 0.5, 7),
+        ("new", 1.0, 7),
+    ]
+    assert all(one.sampling.max_tokens == 1024 for one in went_on)

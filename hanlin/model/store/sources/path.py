@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from hanlin.core.errors import RefusedError, StoreError, shown
+from hanlin.core.home import expanded
 from hanlin.model.store.choose import Choice, choose
 from hanlin.model.store.disk import CHUNK_BYTES, Part, Staging, Wanted, guarded, need
 from hanlin.model.store.manifest import Fetched, Kept, kept
@@ -37,7 +38,7 @@ def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetch
         RefusedError: only pickled weights, or a link that leaves the folder.
         CapacityError: the disk is full.
     """
-    folder, choice = _looked_at(Path(request.text).expanduser())
+    folder, choice = _looked_at(expanded(request.text))
     sizes = {path: (folder / path).stat().st_size for path in choice.paths}
     total, done, files, is_checked = sum(sizes.values()), 0, [], False
     for path in choice.paths:
