@@ -25,7 +25,7 @@ def find(folder: str, name: str) -> ModuleType:
     """The module that `use = "name"` means in a plug-in folder such as `hanlin.model.families`.
 
     Raises:
-        ConfigError: no file, path or entry point has that name.
+        ConfigError: no file, path or entry point has that name, or the file at the path fails.
     """
     if name.endswith(".py"):
         return _from_path(Path(name))
@@ -48,5 +48,9 @@ def _from_path(path: Path) -> ModuleType:
     if not path.is_file() or spec is None or spec.loader is None:
         raise ConfigError(f"{path} is not a Python file", "give the path of a .py file, or the name of one we ship")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # it is the user's own code, and may raise anything
+        what = f"{path} cannot be run: {type(error).__name__}: {error}"
+        raise ConfigError(what, "mend it; hanlin --debug … shows the place") from error
     return module

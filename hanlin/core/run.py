@@ -31,15 +31,19 @@ class Run:
         """Make the folder and write the resolved settings into it.
 
         Raises:
-            StoreError: the folder cannot be made or written.
+            StoreError: the folder cannot be made or written, or has a log that no run wrote.
         """
         self.folder = folder
         self.started = time.monotonic()
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            is_strange = (folder / "log.jsonl").exists() and not (folder / "run.toml").exists()
+            if is_strange:
+                raise StoreError(f"{folder} has a log.jsonl that no run wrote", "choose another folder with out=…")
+            (folder / "log.jsonl").write_bytes(b"")
         except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror}", "choose another folder with out=…") from None
-        (folder / "log.jsonl").unlink(missing_ok=True)
+            what = f"the run folder {folder} cannot be made: {error.strerror}"
+            raise StoreError(what, "choose another with out=…") from None
         plain = settings.model_dump(mode="json", exclude_none=True)
         self.write("run.toml", tomli_w.dumps(plain).encode())
 

@@ -40,6 +40,7 @@ def test_an_unknown_stage_or_setting_is_refused_before_anything_runs(tmp_path: P
     with pytest.raises(ConfigError, match="'chta' is not one of the stages") as caught:
         take(RunFile(out=str(tmp_path), stages=("pull", "chta")))
     assert caught.value.fix == "did you mean 'chat'?"
+    assert not (tmp_path / "run.toml").exists()
     with pytest.raises(ConfigError, match="stage is not a setting"):
         CliRunner().invoke(command, ["stage=1"], catch_exceptions=False)
 

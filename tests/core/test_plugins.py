@@ -39,3 +39,9 @@ def test_an_installed_entry_point_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(plugins, "_points", lambda folder: [point])
     assert plugins.find(FOLDER, "theirs").__name__ == "json"
     assert "theirs" in plugins.names(FOLDER)
+
+
+def test_a_users_file_that_fails_is_told_as_theirs(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("1 / 0\n")
+    with pytest.raises(ConfigError, match=r"mine\.py cannot be run: ZeroDivisionError"):
+        plugins.find(FOLDER, str(tmp_path / "mine.py"))

@@ -59,3 +59,10 @@ def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
         Run(tmp_path / "file" / "out", Small())
     with pytest.raises(StoreError, match="cannot be written"), replacing(tmp_path / "none" / "file"):
         pass
+
+
+def test_a_log_that_no_run_wrote_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text("mine")
+    with pytest.raises(StoreError, match="no run wrote"):
+        Run(tmp_path, Small())
+    assert (tmp_path / "log.jsonl").read_text() == "mine"

@@ -44,11 +44,12 @@ def take(settings: RunFile) -> Path:
     from hanlin.cli.tour.notes import Figures
     from hanlin.cli.tour.print import Printer
     from hanlin.cli.tour.report import Chapter, render
+    from hanlin.core.home import expanded
     from hanlin.core.plugins import find
     from hanlin.core.run import Run
 
-    run = Run(Path(settings.out), settings)
     stages = [find("hanlin.cli.tour.stages", name) for name in settings.stages]
+    run = Run(expanded(settings.out), settings)
     guide = Guide(settings, settings.lang or spoken())
     printer = Printer(Console(highlight=False))
     began, chapters = time.monotonic(), []

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from hanlin.core.settings import Settings
 
 STAGES = ("pull", "show", "next", "generate", "chat", "score")
@@ -21,13 +23,13 @@ class RunFile(Settings):
     """Which verb of `hanlin` runs this file."""
     name: str = "tour"
     """What this run is called."""
-    out: str = "out/tour"
+    out: str = Field(default="out/tour", min_length=1)
     """The run folder: report.html, log.jsonl and run.toml land there."""
     seed: int = 0
     """Seed of everything sampled."""
     lang: Literal["", "en", "zh"] = ""
     """Language of the explanations; empty follows the machine's own."""
-    stages: tuple[str, ...] = STAGES
+    stages: tuple[str, ...] = Field(default=STAGES, min_length=1)
     """The stages to take, in order; each is a file of `hanlin/cli/tour/stages`."""
     model: ModelSettings = ModelSettings()
     """The model to show."""

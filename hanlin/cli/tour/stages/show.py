@@ -6,6 +6,7 @@ from hanlin.cli.models import fetched
 from hanlin.cli.show.facts import gather
 from hanlin.cli.tour.guide import Guide
 from hanlin.cli.tour.notes import Figures, Line, Note, Table
+from hanlin.core.errors import WeightsError
 from hanlin.model.store import DEFAULT
 
 TITLE = {"en": "Look inside", "zh": "看看里面"}
@@ -37,9 +38,15 @@ MEMORY = {
 
 
 def run(guide: Guide) -> Iterator[Note]:
-    """Its shape, its parts and its memory, from the file's header alone."""
+    """Its shape, its parts and its memory, from the file's header alone.
+
+    Raises:
+        WeightsError: no family of ours carries it.
+    """
     name = guide.settings.model.use or DEFAULT
     facts = gather(name, fetched(name))
+    if facts["config"] is None:
+        raise WeightsError(facts["problems"][0]["what"], facts["problems"][0]["fix"])
     yield Line(guide.say(SIZE, **facts["config"]))
     total, parts = facts["parameters"]["total"], facts["parameters"]["parts"]
     names = PARTS[guide.lang]
