@@ -6,6 +6,7 @@ of this machine; what none of them has is written as its code point, and said.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,7 +46,6 @@ def bars(path: Path, labels: Sequence[str], shares: Sequence[float], title: str)
         CapacityError: the disk is full.
     """
     import matplotlib
-    from matplotlib.figure import Figure
 
     families, missing = fonts("".join(labels))
     if missing:
@@ -56,20 +56,34 @@ def bars(path: Path, labels: Sequence[str], shares: Sequence[float], title: str)
         )
     shown = [_spelled(label, missing) for label in labels]
     with matplotlib.rc_context({"font.family": families, "text.usetex": False, "text.parse_math": False}):
-        figure = Figure(figsize=(7.2, 0.32 * len(labels) + 0.9), layout="constrained", dpi=144)
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        places = range(len(labels))
-        axes.barh(places, shares, color=SEAL, height=0.66)
-        axes.set_yticks(places, shown)
-        axes.invert_yaxis()
-        axes.set_xlim(0, max(shares) * 1.15)
-        for place, share in zip(places, shares, strict=True):
-            axes.text(share, place, f" {share:.1%}", va="center", color=INK, fontsize=9)
-        axes.xaxis.set_visible(False)
-        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        figure = drawn(shown, shares, title)
         with replacing(path) as sink:
-            figure.savefig(sink, format=path.suffix[1:].lower())
+            figure.savefig(sink, format=path.suffix[1:].lower(), dpi=144)
+
+
+def drawn(labels: Sequence[str], shares: Sequence[float], title: str) -> Any:
+    """The bars on a canvas, the largest on top."""
+    figure, axes = canvas(height=0.34 * len(labels) + 0.9)
+    places = range(len(labels))
+    axes.barh(places, shares, color=SEAL, height=0.66)
+    axes.set_yticks(places, labels)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(shares) * 1.15)
+    for place, share in zip(places, shares, strict=True):
+        axes.text(share, place, f" {share:.1%}", va="center", color=INK, fontsize=9)
+    axes.xaxis.set_visible(False)
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    return figure
+
+
+def canvas(height: float):
+    """An empty figure of the house's looks, and its axes; `height` in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def fonts(text: str) -> tuple[list[str], set[str]]:

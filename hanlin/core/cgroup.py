@@ -47,8 +47,8 @@ def read_limits(root: Path = Path("/")) -> Limits:
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Folders of our own group and those above it, for each hierarchy that can carry the controller."""
-    places = dict(_mounts(_text(root / "proc/self/mountinfo"), controller))
-    for version, inside in _memberships(_text(root / "proc/self/cgroup"), controller):
+    places = dict(_mounts(text_of(root / "proc/self/mountinfo"), controller))
+    for version, inside in _memberships(text_of(root / "proc/self/cgroup"), controller):
         if version not in places:
             continue
         mounted_root, mount = places[version]
@@ -84,12 +84,12 @@ def _mounts(text: str, controller: str) -> Iterator[tuple[int, tuple[str, str]]]
 
 
 def _cores_v2(group: Path) -> float | None:
-    quota, period, *_ = [*_text(group / "cpu.max").split(), "", ""]
+    quota, period, *_ = [*text_of(group / "cpu.max").split(), "", ""]
     return _ratio(quota, period or "100000")
 
 
 def _cores_v1(group: Path) -> float | None:
-    return _ratio(_text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us"))
+    return _ratio(text_of(group / "cpu.cfs_quota_us"), text_of(group / "cpu.cfs_period_us"))
 
 
 def _ratio(quota: str, period: str) -> float | None:
@@ -107,20 +107,20 @@ def _memory_v1(group: Path) -> tuple[int, int] | None:
 
 
 def _memory(group: Path, limit: str, used: str, reclaimable: str) -> tuple[int, int] | None:
-    most = _text(group / limit).strip()
+    most = text_of(group / limit).strip()
     if not most.isdigit() or int(most) >= UNLIMITED_V1:
         return None
-    stat = dict(line.split(maxsplit=1) for line in _text(group / "memory.stat").splitlines() if " " in line)
-    return int(most), max(0, _number(_text(group / used)) - _number(stat.get(reclaimable, "0")))
+    stat = dict(line.split(maxsplit=1) for line in text_of(group / "memory.stat").splitlines() if " " in line)
+    return int(most), max(0, _number(text_of(group / used)) - _number(stat.get(reclaimable, "0")))
 
 
 def _number(text: str) -> int:
     return int(text) if text.strip().isdigit() else 0
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """A kernel file's text; a file that is not there, or not ours to read, says nothing."""
     try:
-        return path.read_text("ascii", "replace")
+        return path.read_text("utf-8", "replace")
     except OSError:
         return ""

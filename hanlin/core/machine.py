@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanlin.core.cgroup import read_limits
+from hanlin.core.cgroup import read_limits, text_of
 
 ROOT = Path("/")
 INSTRUCTIONS = {
@@ -76,7 +76,7 @@ def allowed_cores(
     A quota is rounded to the nearest whole core: 1.5 cores run two threads, 1.2 run one.
     """
     mask = frozenset(affinity if affinity is not None else _affinity())
-    logical = len(re.findall(r"^processor\s*:", _text(root / "proc/cpuinfo"), re.M)) or os.cpu_count() or 1
+    logical = len(re.findall(r"^processor\s*:", text_of(root / "proc/cpuinfo"), re.M)) or os.cpu_count() or 1
     physical = physical_cores(root, mask)
     limits = read_limits(root)
     wish = (os.environ if env is None else env).get("OMP_NUM_THREADS", "").split(",")[0].strip()
@@ -99,7 +99,7 @@ def physical_cores(root: Path = ROOT, mask: AbstractSet[int] = frozenset()) -> i
     cores = set()
     for number in mask:
         folder = root / f"sys/devices/system/cpu/cpu{number}/topology"
-        siblings = _text(folder / "core_cpus_list").strip() or _text(folder / "thread_siblings_list").strip()
+        siblings = text_of(folder / "core_cpus_list").strip() or text_of(folder / "thread_siblings_list").strip()
         cores.add(siblings or str(number))
     return len(cores)
 
@@ -134,7 +134,7 @@ def processor_name(cpuinfo: str) -> str:
 
 def cpuinfo(root: Path = ROOT) -> str:
     """The text of /proc/cpuinfo, "" where there is none."""
-    return _text(root / "proc/cpuinfo")
+    return text_of(root / "proc/cpuinfo")
 
 
 def _affinity() -> AbstractSet[int]:
@@ -146,7 +146,7 @@ def _affinity() -> AbstractSet[int]:
 def _memory(root: Path) -> tuple[int, int, int, int]:
     """Total and available memory, total and free swap, in bytes: /proc/meminfo, else what psutil finds."""
     found = {
-        name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB", _text(root / "proc/meminfo"), re.M)
+        name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB", text_of(root / "proc/meminfo"), re.M)
     }
     if "MemAvailable" in found:
         return found.get("MemTotal", 0), found["MemAvailable"], found.get("SwapTotal", 0), found.get("SwapFree", 0)
@@ -154,10 +154,3 @@ def _memory(root: Path) -> tuple[int, int, int, int]:
 
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     return memory.total, memory.available, swap.total, swap.free
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""

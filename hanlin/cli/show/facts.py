@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hanlin.cli.doctor.fits import KINDS
 from hanlin.cli.show.anatomy import Weights, mix, parts, weights_in
 from hanlin.cli.tokenise import around
 from hanlin.cli.vocabulary import gguf_in, tokenizer_of
@@ -17,8 +18,6 @@ EXAMPLE = (
     Message(role="assistant", content="Paris."),
     Message(role="user", content="那么中国的首都呢？"),
 )
-WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "8-bit": 34 / 32, "4-bit": 18 / 32}
-"""Bytes per weight; the last two as Q8_0 and Q4_0, whose blocks of 32 carry a scale."""
 
 
 def gather(name: str, path: Path) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def _parameters(weights: list[Weights], config: dict[str, Any] | None) -> dict[s
 def _memory(weights: list[Weights], facts: dict[str, Any]) -> dict[str, Any]:
     total, config = facts["parameters"]["total"], facts["config"]
     memory: dict[str, Any] = {"stored_bytes": sum(one.bytes for one in weights)}
-    memory["weights_bytes"] = {kind: int(total * width) for kind, width in WIDTHS.items()}
+    memory["weights_bytes"] = {kind: int(total * width) for kind, width in KINDS}
     if config:
         kept = 2 * config["layers"] * config["kv_heads"] * config["head_width"]
         memory["cache_bytes_per_1024_tokens"] = {"float32": 4096 * kept, "bfloat16": 2048 * kept}

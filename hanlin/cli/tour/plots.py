@@ -4,35 +4,24 @@ import io
 import warnings
 from collections.abc import Sequence
 
+from hanlin.cli.plot import INK, SEAL, canvas, drawn
 from hanlin.cli.tour.notes import Plot
-
-INK, SEAL = "#1d2430", "#a63a2b"
 
 
 def bars(labels: Sequence[str], shares: Sequence[float], title: str) -> Plot:
     """Horizontal bars, the largest on top; `shares` lie between 0 and 1."""
-    figure, axes = _canvas(height=0.34 * len(labels) + 0.9)
-    places = range(len(labels))
-    axes.barh(places, shares, color=SEAL, height=0.66)
-    axes.set_yticks(places, labels)
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(shares) * 1.15)
-    for place, share in zip(places, shares, strict=True):
-        axes.text(share, place, f" {share:.1%}", va="center", color=INK, fontsize=9)
-    axes.xaxis.set_visible(False)
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
     alt = f"{title}: " + ", ".join(f"{label} {share:.1%}" for label, share in zip(labels, shares, strict=True))
     width = max(len(label) for label in labels)
     lines = (
         f"{label:<{width}}  {share:6.1%}  {'█' * round(60 * share)}"
         for label, share in zip(labels, shares, strict=True)
     )
-    return Plot(_svg(figure), alt, tuple(lines))
+    return Plot(_svg(drawn(labels, shares, title)), alt, tuple(lines))
 
 
 def line(values: Sequence[float], title: str, across: str, up: str) -> Plot:
     """A line over positions 0, 1, 2 …"""
-    figure, axes = _canvas(height=2.6)
+    figure, axes = canvas(height=2.6)
     axes.fill_between(range(len(values)), values, color=SEAL, alpha=0.15, linewidth=0)
     axes.plot(range(len(values)), values, color=SEAL, linewidth=1.2)
     axes.set_xlabel(across, color=INK)
@@ -41,15 +30,6 @@ def line(values: Sequence[float], title: str, across: str, up: str) -> Plot:
     axes.set_ylim(0)
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     return Plot(_svg(figure), f"{title}: {up} from {min(values):.2f} to {max(values):.2f} over {len(values)} {across}")
-
-
-def _canvas(height: float):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _svg(figure) -> str:
