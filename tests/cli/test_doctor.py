@@ -15,6 +15,7 @@ from hanlin.cli.doctor import facts, network
 from hanlin.cli.doctor.fits import fits
 from hanlin.cli.main import main
 from hanlin.core.measure import product_speed, read_speed
+from hanlin.model.store.sources.hub import offline_switch
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -57,10 +58,10 @@ def test_the_page_shows_cores_memory_and_what_fits(
 
 
 def test_the_hubs_own_switch_is_honoured() -> None:
-    assert network.is_offline({"HF_HUB_OFFLINE": "1"})
-    assert network.is_offline({"HF_HUB_OFFLINE": "true"})
-    assert not network.is_offline({"HF_HUB_OFFLINE": "0"})
-    assert not network.is_offline({})
+    assert offline_switch({"HF_HUB_OFFLINE": "1"}) == "HF_HUB_OFFLINE"
+    assert offline_switch({"TRANSFORMERS_OFFLINE": "true"}) == "TRANSFORMERS_OFFLINE"
+    assert not offline_switch({"HF_HUB_OFFLINE": "0"})
+    assert not offline_switch({})
 
 
 def test_an_address_that_does_not_answer_is_a_problem_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,13 +33,15 @@ def examine(is_offline: bool, is_quick: bool, is_quiet: bool = True) -> dict[str
 
     from hanlin.cli.doctor import facts, network
     from hanlin.cli.doctor.fits import fits
+    from hanlin.model.store.sources.hub import offline_switch
 
     def say(what: str) -> None:
         if not is_quiet and sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{what}{'…' if what else ''}")
             sys.stderr.flush()
 
-    why = "--offline" if is_offline else "HF_HUB_OFFLINE is set" if network.is_offline() else ""
+    switch = offline_switch()
+    why = "--offline" if is_offline else f"{switch} is set" if switch else ""
     with ThreadPoolExecutor(1) as pool:
         asked = None if why else pool.submit(network.look)
         say("looking at the machine and the network")

@@ -1,6 +1,5 @@
 """What can be reached: the hub and the package index, asked at the same time, each for two seconds at most."""
 
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +8,6 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 SECONDS = 2.0
-
-
-def is_offline(env: dict[str, str] | None = None) -> bool:
-    """The user asked for no network, by the hub's own switch."""
-    value = (dict(os.environ) if env is None else env).get("HF_HUB_OFFLINE", "")
-    return value.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def look() -> dict[str, Any]:

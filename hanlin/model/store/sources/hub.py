@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -27,10 +27,10 @@ TRIES = 5
 """Attempts in a row that bring nothing before a file is given up."""
 
 
-def is_offline() -> bool:
-    """Whether the user's environment forbids to ask the hub, by the switches that its own library reads."""
-    switches = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
-    return any(value.upper() in ("1", "ON", "YES", "TRUE") for value in switches)
+def offline_switch(env: Mapping[str, str] = os.environ) -> str:
+    """The variable by which the environment forbids to ask the hub, one of those its own library reads; "" for none."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return next((name for name in names if env.get(name, "").upper() in ("1", "ON", "YES", "TRUE")), "")
 
 
 def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetched]:
@@ -49,8 +49,8 @@ def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetch
     if revision and request.revision and revision != request.revision:
         raise ConfigError(f"two revisions: {revision} and {request.revision}", "give one")
     revision = request.revision or revision
-    if request.is_offline or is_offline():
-        why = "--offline" if request.is_offline else "HF_HUB_OFFLINE is set"
+    if request.is_offline or offline_switch():
+        why = "--offline" if request.is_offline else f"{offline_switch()} is set"
         fix = "allow the network for one pull, or bring the model by other means: hanlin pull ./folder --name NAME"
         raise StoreError(f"{repo} is not in the store, and the hub may not be asked: {why}", fix)
     info = _listed(repo, revision, request.seconds)
