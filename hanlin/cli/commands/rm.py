@@ -18,7 +18,9 @@ def command(names: tuple[str, ...], yes: bool) -> None:
     sizes = {name: removable(name) for name in dict.fromkeys(names)}
     if not yes and _can_answer():
         whole = ", ".join(f"{name} ({size / 1e6:,.1f} MB)" for name, size in sizes.items())
-        click.confirm(f"remove {whole}?", abort=True, err=True)
+        if not click.confirm(f"remove {whole}?", err=True):
+            click.echo("nothing was removed", err=True)
+            return
     for name in sizes:
         freed = remove(name)
         click.echo(f"removed {name}: {freed / 1e6:,.1f} MB are free again")

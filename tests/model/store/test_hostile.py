@@ -173,7 +173,8 @@ def test_rm_asks_where_there_is_somebody_to_answer(hub, files, monkeypatch: pyte
     resolve("org/name")
     monkeypatch.setattr(rm, "_can_answer", lambda: True)
     asked = CliRunner().invoke(rm.command, ["org/name"], input="n\n")
-    assert asked.exit_code == 1 and "remove org/name (3.0 MB)?" in asked.output and find("org/name")
+    assert asked.exit_code == 0 and "remove org/name (3.0 MB)?" in asked.output
+    assert "nothing was removed" in asked.output and find("org/name")
     assert CliRunner().invoke(rm.command, ["org/name", "--yes"]).exit_code == 0
     assert find("org/name") is None
 
