@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hanlin
 from house.walk import PACKAGE
 
 LINE = "core text data kernels model infer eval train lens guard know apps serve studio cli".split()
@@ -27,8 +28,10 @@ def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def room(module: str) -> str | None:
-    """`hanlin.model.load` → "model"; None for the package itself and for everything outside it."""
+    """`hanlin.model.load` → "model", `hanlin.load` → "infer"; None for the package and for what is outside it."""
     parts = module.split(".")
+    if module in ("hanlin.load", "hanlin.Model"):
+        return room(getattr(hanlin, parts[1]).__module__)
     return parts[1] if parts[0] == "hanlin" and len(parts) > 1 and parts[1] in LINE else None
 
 
@@ -55,6 +58,8 @@ def test_an_import_to_the_right_would_be_seen() -> None:
     typed = ast.parse("if TYPE_CHECKING:\n    import hanlin.cli.main\n")
     dynamic = ast.parse("import_module('hanlin.cli.main')")
     assert [room(module) for tree in (deferred, typed, dynamic) for _, module in imports(tree)] == ["cli"] * 3
+    through_the_package = ast.parse("from hanlin import load")
+    assert [room(module) for _, module in imports(through_the_package)] == ["infer"]
 
 
 def test_rooms_that_promise_no_torch_import_none(trees: dict[Path, ast.Module]) -> None:
