@@ -84,3 +84,9 @@ def test_control_c_ends_the_line_once_and_the_program_with_130(smollm2: Path) ->
 def test_debug_adds_the_traceback() -> None:
     assert "Traceback" in shell("hanlin --debug show no-such-model").stderr
     assert "Traceback" not in shell("hanlin show no-such-model").stderr
+
+
+def test_a_narrow_terminal_loses_no_figure(smollm2: Path) -> None:
+    narrow = [shell(line, COLUMNS="40").stdout for line in ("hanlin show", "hanlin doctor --quick --offline")]
+    assert "134,515,008" in narrow[0] and "4-bit" in narrow[1]
+    assert not any(line.rstrip().endswith("…") for line in narrow[0].splitlines())

@@ -19,11 +19,10 @@ def command(ctx: click.Context, is_json: bool, offline: bool, quick: bool, stric
     if is_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        from rich.console import Console
-
         from hanlin.cli.doctor.print import show
+        from hanlin.cli.page import page
 
-        show(Console(highlight=False), found)
+        show(page(), found)
     ctx.exit(2 if strict and found["problems"] else 0)
 
 

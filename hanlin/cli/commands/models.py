@@ -55,9 +55,10 @@ def _print(found: list[dict[str, Any]], begun: list[tuple[str, int]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from hanlin.cli.page import page
     from hanlin.model.store.place import root
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = page() if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
     if not found and not begun:
         console.print(Text(f"no models in {root()}; hanlin pull fetches the default one"))
     if found:

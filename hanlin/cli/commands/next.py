@@ -10,9 +10,6 @@ from hanlin.cli.arguments import dtype_option, model_and_text, model_option, rea
 from hanlin.cli.visible import visible
 from hanlin.core.errors import CapacityError
 
-NARROWEST = 80
-"""Columns that the tables need; a narrower terminal breaks their lines, but loses no figure."""
-
 
 @click.command()
 @click.argument("arguments", metavar="[MODEL] TEXT", nargs=-1)
@@ -79,9 +76,10 @@ def as_object(holder: Any, table: Any) -> dict[str, Any]:
 
 
 def _print(tokenizer: Any, table: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from hanlin.cli.page import page
 
     def token(number: int) -> Text:
         return Text(visible(tokenizer.token_bytes(number)))
@@ -102,8 +100,7 @@ def _print(tokenizer: Any, table: Any) -> None:
         bar = Text("█" * max(1, round(row.probability * 30)) if row.probability >= 0.01 else "", style="red")
         figures = (str(row.token), share(row.logprob), f"{row.logprob:.3f}", f"{row.mass:.1%}")
         following.add_row(token(row.token), *figures, bar)
-    console = Console(highlight=False)
-    console.width = max(console.width, NARROWEST)
+    console = page()
     console.print(said)
     given = "" if len(table.said) < 2 else f", given its first token; {_mean(table):.3f} per token"
     console.print(f"log-probability of the text: {table.loglikelihood:.3f}{given}\n")

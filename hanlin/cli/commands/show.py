@@ -25,8 +25,7 @@ def command(name: str | None, model: str | None, is_json: bool) -> None:
     if is_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
-    from rich.console import Console
-
+    from hanlin.cli.page import page
     from hanlin.cli.show.print import show
 
-    show(Console(highlight=False), facts)
+    show(page(), facts)

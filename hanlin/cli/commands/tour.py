@@ -38,8 +38,7 @@ def command(run: str | None, overrides: tuple[str, ...], lang: str | None) -> No
 
 def take(settings: RunFile) -> Path:
     """Every stage in order, printed as it goes; returns the path of the report."""
-    from rich.console import Console
-
+    from hanlin.cli.page import page
     from hanlin.cli.tour.guide import Guide
     from hanlin.cli.tour.notes import Figures
     from hanlin.cli.tour.print import Printer
@@ -51,7 +50,7 @@ def take(settings: RunFile) -> Path:
     stages = [find("hanlin.cli.tour.stages", name) for name in settings.stages]
     run = Run(expanded(settings.out), settings)
     guide = Guide(settings, settings.lang or spoken())
-    printer = Printer(Console(highlight=False))
+    printer = Printer(page())
     began, chapters = time.monotonic(), []
     for number, stage in enumerate(stages, 1):
         title, why, started, notes = guide.say(stage.TITLE), guide.say(stage.WHY), time.monotonic(), []
@@ -64,7 +63,7 @@ def take(settings: RunFile) -> Path:
         figures = {name: value for note in notes if isinstance(note, Figures) for name, value in note.values.items()}
         run.log({"stage": settings.stages[number - 1], **figures})
     lead = guide.say(LEAD, when=time.strftime("%Y-%m-%d %H:%M"))
-    page = run.write("report.html", render(guide.say(TITLE), lead, guide.lang, chapters).encode())
+    report = run.write("report.html", render(guide.say(TITLE), lead, guide.lang, chapters).encode())
     printer.console.print()
-    click.echo(guide.say(DONE, seconds=time.monotonic() - began, path=page.resolve()))
-    return page
+    click.echo(guide.say(DONE, seconds=time.monotonic() - began, path=report.resolve()))
+    return report
