@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from common import settle
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from hanlin.core.machine import allowed_cores
@@ -13,6 +14,9 @@ from hanlin.model.decoder import Decoder
 from hanlin.model.load import load
 from hanlin.model.save import save_folder
 from hanlin.model.store import DEFAULT, resolve
+
+PATIENCE_SECONDS = 10.0
+"""How long a round waits for others on the machine to be done."""
 
 
 def both(path: Path | None = None) -> tuple[Decoder, PreTrainedModel]:
@@ -31,6 +35,7 @@ def in_turn(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, f
     for run in runs.values():
         run()  # the first time pays for memory and caches
     for _ in range(rounds):
+        settle(PATIENCE_SECONDS)
         for name, run in runs.items():
             found[name].append(run())
     return {name: statistics.median(values) for name, values in found.items()}

@@ -4,12 +4,15 @@ Modules are made without memory, then each parameter is made once and filled in 
 file: nothing is initialised first, and the weights are never in memory twice. Nothing in a checkpoint is ever run.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -221,15 +224,19 @@ def _fill(
             filled({name: made[name]})
     if at_once:
         filled(made)
-    for name, weights in made.items():
-        if not _is_finite(weights):
+    with ThreadPoolExecutor(allowed_cores().count) as pool:
+        are_finite = list(pool.map(_is_finite, made.values()))
+    for name, is_finite in zip(made, are_finite, strict=True):
+        if not is_finite:
             raise WeightsError(f"{where}: {name} holds infinite weights, or weights that are not numbers", AGAIN)
     network.load_state_dict(made, assign=True)
 
 
 def _is_finite(weights: Tensor) -> bool:
     """All are finite. One sum tells, at the speed of memory; only if it overflows is each one looked at."""
-    return bool(weights.sum(dtype=torch.float32).isfinite()) or bool(weights.isfinite().all())
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(weights.numpy().ravel()) if weights.dtype == torch.float32 else weights.float().sum()
+    return math.isfinite(total) or bool(weights.isfinite().all())
 
 
 def _without_pickles(path: Path) -> Path:
