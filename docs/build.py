@@ -18,12 +18,12 @@ Exit codes: 0 done, 2 an error (two lines: what happened, the fix; `hanlin --deb
 
 def page() -> str:
     """The whole page."""
-    top = click.Context(hanlin, info_name="hanlin", max_content_width=100, terminal_width=100)
+    top = click.Context(hanlin, info_name="hanlin", terminal_width=100, help_option_names=["-h", "--help"])
     parts = [HEAD, _block("hanlin", hanlin.get_help(top))]
     for name in hanlin.list_commands(top):
         verb = hanlin.get_command(top, name)
         assert verb is not None
-        context = click.Context(verb, info_name=name, parent=top, max_content_width=100, terminal_width=100)
+        context = click.Context(verb, info_name=name, parent=top, terminal_width=100)
         parts.append(_block(f"hanlin {name}", verb.get_help(context)))
     return "\n".join(parts)
 

@@ -44,9 +44,23 @@ def explain(error: ValidationError, kind: type[BaseModel], where: str = "") -> C
     if first["type"] == "missing":
         return ConfigError(f"{path} is missing", f"set it: {path} = …")
     reason = first["msg"].removeprefix("Value error, ")
-    return ConfigError(
-        f"{path} = {shown(first['input'])}: {reason[:1].lower()}{reason[1:]}", f"give {path} another value"
-    )
+    what = f"{path} = {shown(first['input'])}: {reason[:1].lower()}{reason[1:]}"
+    return ConfigError(what, f"give {path} {_allowed(_section(kind, first['loc'][:-1]), first['loc'])}")
+
+
+BOUNDS = (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than"))
+
+
+def _allowed(section: type[BaseModel], loc: tuple[str | int, ...]) -> str:
+    """The range of a field in words, "a value of at least 1 and at most 128"; without one, "another value"."""
+    field = section.model_fields.get(str(loc[-1])) if loc else None
+    limits = [
+        f"{words} {getattr(part, name)}"
+        for name, words in BOUNDS
+        for part in (field.metadata if field else ())
+        if getattr(part, name, None) is not None
+    ]
+    return f"a value of {' and '.join(limits)}" if limits else "another value"
 
 
 def dotted(loc: Iterable[str | int]) -> str:

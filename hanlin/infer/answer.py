@@ -50,15 +50,15 @@ class Answer:
         return Event(self.index, token, text, logprob, top, self.finish, dropped)
 
     def _say(self, token: int) -> tuple[str, Finish | None]:
-        """What may be shown after `token`, and whether that was the end."""
+        """What may be shown after `token`, and whether that was the end. A character that max_tokens cuts in half is not."""
         if token in self.ends:
             return self.watch.push(self.stream.finish()) + self.watch.finish(), "stop"
         text = self.watch.push(self.stream.push(token))
-        if self.count == self.sampling.max_tokens and not self.watch.is_stopped:
-            text += self.watch.push(self.stream.finish())
-            if not self.watch.is_stopped:
-                return text + self.watch.finish(), "length"
-        return text, "stop" if self.watch.is_stopped else None
+        if self.watch.is_stopped:
+            return text, "stop"
+        if self.count == self.sampling.max_tokens:
+            return text + self.watch.finish(), "length"
+        return text, None
 
 
 def ends(tokenizer: Tokenizer, sampling: Sampling) -> frozenset[int]:

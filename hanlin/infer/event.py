@@ -25,7 +25,7 @@ class Event:
     token: int
     """The id chosen; also the one that ends the answer."""
     text: str
-    """What can be shown now: whole characters, nothing that may yet turn out to be a stop text. Often empty."""
+    """What can be shown now: whole characters, nothing that may yet be a stop text. Often empty."""
     logprob: float
     """The token's log-probability in nats under the model itself: log-softmax of its logits, before any setting."""
     top: tuple[Top, ...] = ()

@@ -14,7 +14,7 @@ from hanlin.core.errors import CapacityError, RefusedError
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.answer import Answer
 from hanlin.infer.event import Event
-from hanlin.infer.sampling import Sampling
+from hanlin.infer.sampling import SLIDE, Sampling
 from hanlin.model.cache import Cache
 from hanlin.model.decoder import Decoder
 from hanlin.text.tokenizer import Tokenizer
@@ -54,7 +54,7 @@ def _room(prompt: int, sampling: Sampling, context: int) -> int:
         what = f"{asked} exceed the context window of {context:,}"
         left = context - prompt
         fix = f"ask for at most {left:,} tokens" if left > 0 else f"shorten the prompt to under {context:,} tokens"
-        raise CapacityError(what, f"{fix}, or let it forget its beginning: overflow = 'slide'")
+        raise CapacityError(what, f"{fix}; {SLIDE}")
     return wanted
 
 

@@ -7,7 +7,7 @@ print("".join(event.text for event in model.chat([{"role": "user", "content": "W
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -20,13 +20,13 @@ from hanlin.infer import score as scoring
 from hanlin.infer.event import Event
 from hanlin.infer.generate import generate
 from hanlin.infer.next_token import Next, next_token
-from hanlin.infer.sampling import Sampling
+from hanlin.infer.sampling import SLIDE, Sampling
 from hanlin.infer.score import Score
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.load import load as load_checkpoint
 from hanlin.model.store import DEFAULT, resolve
 from hanlin.text.long import PIECE, encode_long
-from hanlin.text.message import Message
+from hanlin.text.message import Message, Role
 from hanlin.text.tokenizer import Tokenizer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -76,6 +76,11 @@ class Model:
         self.network = checkpoint.network
         self.config = checkpoint.config
 
+    def __repr__(self) -> str:
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        dtype = str(self.network.embed.weight.dtype).removeprefix("torch.")
+        return f"Model({self.name!r}: {self.checkpoint.family}, {weights / 1e6:,.0f} M weights, {dtype})"
+
     @property
     def tokenizer(self) -> Tokenizer:
         """The model's own tokenizer.
@@ -98,9 +103,15 @@ class Model:
         """What the network thinks comes after each token, as unnormalised log-probabilities (nats).
 
         Raises:
-            DataError: an id is outside the vocabulary.
+            DataError: not a tensor of whole numbers of that shape, or an id is outside the vocabulary.
             CapacityError: T exceeds the context window, or the logits exceed the free memory.
         """
+        is_right = (
+            isinstance(tokens, Tensor) and tokens.dim() == 2 and tokens.numel() and not tokens.is_floating_point()
+        )
+        if not is_right:
+            what = f"logits of {list(tokens.shape) if isinstance(tokens, Tensor) else shown(tokens)} make no sense"
+            raise DataError(what, "give ids as torch.tensor([model.tokenizer.encode(text)]), of shape [B T]")
         self._check(tokens.flatten().tolist())
         self._check_length(tokens.shape[1])
         needed = tokens.numel() * self.config.vocabulary * self.network.embed.weight.element_size()
@@ -126,6 +137,8 @@ class Model:
             CapacityError: prompt and max_tokens exceed the context window, or the cache exceeds the free memory.
         """
         chosen = parse(Sampling, sampling)
+        if not isinstance(prompt, str | Sequence):
+            raise DataError(f"the prompt is {shown(prompt)}", "give a text, or a list of token ids")
         tokens = self.encode(prompt, chosen) if isinstance(prompt, str) else list(prompt)
         self._check(tokens)
         return generate(self.network, self.tokenizer, tokens, chosen)
@@ -146,7 +159,7 @@ class Model:
             if sampling.overflow == "error" and len(tokens) > self.context:
                 about = round(len(tokens) * len(prompt) / read)
                 what = f"the prompt has about {about:,} tokens and the context window holds {self.context:,}"
-                raise CapacityError(what, "shorten the prompt, or let it forget its beginning: overflow = 'slide'")
+                raise CapacityError(what, f"shorten it; {SLIDE}")
         return tokens
 
     def chat(self, messages: Sequence[Turn], **sampling: Any) -> Iterator[Event]:
@@ -169,8 +182,11 @@ class Model:
         """Ids of a conversation, ready for the answer. Raises as `chat`."""
         for place, turn in enumerate(messages):
             plain = turn.plain() if isinstance(turn, Message) else turn
-            if not isinstance(plain, Mapping) or "role" not in plain:
+            if not isinstance(plain, Mapping) or "role" not in plain or not {"content", "tool_calls"} & plain.keys():
                 raise ConfigError(f"messages[{place}] = {shown(turn)} is no message", 'write {"role": …, "content": …}')
+            if plain["role"] not in get_args(Role):
+                what = f"messages[{place}].role = {shown(plain['role'])} is nobody who can speak"
+                raise ConfigError(what, did_you_mean(str(plain["role"]), get_args(Role)))
             if len(content := str(plain.get("content") or "")) > PIECE:
                 self.encode(content, sampling)  # what cannot fit is found out before the template is filled
         return self.tokenizer.chat(messages)

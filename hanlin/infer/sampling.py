@@ -17,6 +17,8 @@ from hanlin.core.settings import Settings
 Overflow = Literal["error", "slide"]
 
 SEEDS = 1 << 63
+SLIDE = "generation can forget its beginning: --overflow slide"
+"""The way out for what does not fit the window."""
 
 
 class Sampling(Settings):

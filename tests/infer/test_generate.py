@@ -225,6 +225,12 @@ def test_an_answer_cut_at_max_tokens_shows_what_was_held_back(bytewise: Tokenize
     assert events[-1].finish == "length"
 
 
+def test_a_character_that_max_tokens_cuts_in_half_is_not_shown(bytewise: Tokenizer) -> None:
+    events = spoken(bytewise, [*"翰林".encode()], Sampling(max_tokens=5))
+    assert "".join(event.text for event in events) == "翰"
+    assert events[-1].finish == "length"
+
+
 def test_a_special_token_named_as_a_stop_ends_the_answer(bytewise: Tokenizer) -> None:
     turn = bytewise.encode("<turn>")[0]
     events = spoken(bytewise, [97, turn, 98], Sampling(stop=("<turn>",)))

@@ -56,7 +56,8 @@ def command(
 
     if sampling.is_greedy and sampling.n > 1:
         note(f"without --temperature nothing is drawn: all {sampling.n} answers are the same")
-    sampling = sampling.model_copy(update={"seed": sampling.seeds()[0]})  # a fresh seed too is one to report
+    if not sampling.is_greedy:  # a fresh seed too is one to report
+        sampling = sampling.model_copy(update={"seed": sampling.seeds()[0]})
     messages = [{"role": "system", "content": system}] if system is not None else []
     tokens = (
         holder.conversation([*messages, {"role": "user", "content": text}], sampling)
