@@ -1,5 +1,6 @@
-"""Make docs/commands.md from the verbs' own --help. `make docs` writes it; a house test holds it against the code."""
+"""Make docs/commands.md from the verbs' own --help. `make docs` writes it, `--check` holds it against the code."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -34,5 +35,7 @@ def _block(title: str, text: str) -> str:
 
 
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(PAGE.read_text("utf-8") != page() and "docs/commands.md is not what --help says: run make docs")
     PAGE.write_text(page(), "utf-8")
-    print(f"{PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE} written")
+    print("docs/commands.md written")

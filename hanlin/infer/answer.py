@@ -50,7 +50,7 @@ class Answer:
         return Event(self.index, token, text, logprob, top, self.finish, dropped)
 
     def _say(self, token: int) -> tuple[str, Finish | None]:
-        """What may be shown after `token`, and whether that was the end. A character that max_tokens cuts in half is not."""
+        """What may be shown after `token`, and whether that was the end. Half a character is never shown."""
         if token in self.ends:
             return self.watch.push(self.stream.finish()) + self.watch.finish(), "stop"
         text = self.watch.push(self.stream.push(token))
