@@ -34,7 +34,12 @@ class View(NamedTuple):
 
 
 def look(
-    begin: int, end: int, window: int | None, starts: Int[Tensor, " B"] | None, like: Tensor
+    begin: int,
+    end: int,
+    window: int | None,
+    starts: Int[Tensor, " B"] | None,
+    like: Tensor,
+    documents: Int[Tensor, "B T"] | None = None,
 ) -> tuple[int, bool, Tensor | None]:
     """`(first, is_causal, mask)` of a View: slots `begin` to `end` are new, earlier ones cached.
 
@@ -42,17 +47,20 @@ def look(
         window: how many positions one can see, itself included; None for all.
         starts: the first real slot of each row; what lies before is padding.
         like: a tensor of the mask's dtype and device.
+        documents: which text each position belongs to; none sees another's.
     """
     first = 0 if window is None else max(0, begin - window + 1)
-    if starts is None and end - begin == 1:
+    if starts is None and documents is None and end - begin == 1:
         return first, False, None
-    if starts is None and begin == 0 and (window is None or window >= end):
+    if starts is None and documents is None and begin == 0 and (window is None or window >= end):
         return 0, True, None
     slots = torch.arange(first, end, device=like.device)
     here = torch.arange(begin, end, device=like.device)[:, None]
     is_seen = slots <= here
     if window is not None:
         is_seen &= slots > here - window
+    if documents is not None:
+        is_seen = is_seen & (documents[:, None, :, None] == documents[:, None, None, :])
     if starts is not None:  # padding sees itself: a row of nothing but minus infinity would be NaN
         is_seen = is_seen & (slots >= starts[:, None, None, None]) | (slots == here)
     return (

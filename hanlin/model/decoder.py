@@ -51,24 +51,34 @@ class Decoder(nn.Module):
         self.sight_of = [self.sights.index(sight) for sight in sights]
         self.rope_of = [self.ropes.index(sight.rope) if sight.rope else None for sight in self.sights]
 
-    def forward(self, tokens: Int[Tensor, "B T"], cache: Cache | None = None) -> Float[Tensor, "B T V"]:
+    def forward(
+        self, tokens: Int[Tensor, "B T"], cache: Cache | None = None, documents: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T V"]:
         """Logits of the token that follows each position.
 
         Raises:
             CapacityError: the cache, or a model with learned positions, has no room for so many.
         """
-        return self.head(self.trunk(tokens, cache))
+        return self.head(self.trunk(tokens, cache, documents))
 
-    def trunk(self, tokens: Int[Tensor, "B T"], cache: Cache | None = None) -> Float[Tensor, "B T D"]:
+    def trunk(
+        self, tokens: Int[Tensor, "B T"], cache: Cache | None = None, documents: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
         """The residual stream after the last norm, for the new tokens; what came before is in the cache.
+
+        Args:
+            documents: for rows of several texts, which one each position belongs to, ascending: attention and positions
+                begin anew with each. Without a cache only.
 
         Raises:
             CapacityError: the cache has no room for so many.
         """
+        assert cache is None or documents is None, "rows of several texts are read in one pass"
         begin = cache.length if cache else 0
         end = cache.grown(tokens.shape[1]) if cache else tokens.shape[1]
-        x = self._embedded(tokens, begin, end, cache)
-        views = self._views(begin, end, cache, x)
+        places = _places(begin, end, cache, documents, tokens.device)
+        x = self._embedded(tokens, end, places)
+        views = self._views(begin, end, cache, x, places, documents)
         for index, (layer, sight) in enumerate(zip(self.layers, self.sight_of, strict=True)):
             x = layer(x, views[sight], cache.slabs[index] if cache else None)
         if cache:
@@ -94,7 +104,7 @@ class Decoder(nn.Module):
         config = self.config
         return [turns(rope, config.head_width, config.context, span, like.dtype, like.device) for rope in self.ropes]
 
-    def _embedded(self, tokens: Tensor, begin: int, end: int, cache: Cache | None) -> Tensor:
+    def _embedded(self, tokens: Tensor, end: int, places: Tensor) -> Tensor:
         if self.places is not None and end > self.config.context:
             what = f"the model knows {self.config.context} positions; this would be {end}"
             raise CapacityError(what, "send fewer tokens")
@@ -102,25 +112,33 @@ class Decoder(nn.Module):
         if self.embedding_scale != 1:  # rounded to the weights' precision first, as the model was trained
             x = x * torch.tensor(self.embedding_scale, dtype=x.dtype, device=x.device)
         if self.places is not None:
-            x = x + self.places(_positions(begin, end, cache, x.device))
+            x = x + self.places(places)
         return x
 
-    def _views(self, begin: int, end: int, cache: Cache | None, x: Tensor) -> list[View]:
+    def _views(
+        self, begin: int, end: int, cache: Cache | None, x: Tensor, places: Tensor, documents: Tensor | None
+    ) -> list[View]:
         """One view per kind of sight."""
         starts = cache.starts if cache else None
         tables = cache.turns if cache else self._turns(end, x)
-        place = slice(begin, end) if starts is None else _positions(begin, end, cache, x.device)
+        place = slice(begin, end) if places.ndim == 1 else places
         ways = [turn(cos[place], sin[place]) for cos, sin in tables]
         views = []
         for sight, rope in zip(self.sights, self.rope_of, strict=True):
             way = None if rope is None else ways[rope]
-            views.append(View(begin, end, *look(begin, end, sight.window, starts, x), way))
+            views.append(View(begin, end, *look(begin, end, sight.window, starts, x, documents), way))
         return views
 
 
-def _positions(begin: int, end: int, cache: Cache | None, device: torch.device) -> Int[Tensor, "*b T"]:
-    """Where the new tokens stand, counted from each row's own start; padding stands at 0."""
+def _places(
+    begin: int, end: int, cache: Cache | None, documents: Tensor | None, device: torch.device
+) -> Int[Tensor, "*b T"]:
+    """Where the new tokens stand, counted from the start of their row or text; padding stands at 0."""
     slots = torch.arange(begin, end, device=device)
+    if documents is not None:
+        is_first = torch.ones_like(documents, dtype=torch.bool)
+        is_first[:, 1:] = documents[:, 1:] != documents[:, :-1]
+        return slots - torch.where(is_first, slots, 0).cummax(1).values
     if cache is None or cache.starts is None:
         return slots
     return (slots - cache.starts[:, None]).clamp_(0)
