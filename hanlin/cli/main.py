@@ -22,7 +22,7 @@ COMMANDS = Path(__file__).parent / "commands"
 class Verbs(click.Group):
     """A group whose commands are the files of `commands/`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: D102
         return sorted(path.stem for path in COMMANDS.glob("[a-z]*.py"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: D102

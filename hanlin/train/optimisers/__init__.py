@@ -16,7 +16,7 @@ class Optimiser(Settings):
     """The learning rate if the run file has none."""
 
     def build(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
-        """An optimiser of the parameters that learn; each group has a "scale", by which the rate of a step is multiplied.
+        """An optimiser of the parameters that learn; each group's "scale" multiplies the rate of a step.
 
         Its `state_dict` holds tensors and plain numbers only. Master weights of bfloat16 parameters are float32 and
         part of its state.
