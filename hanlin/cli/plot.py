@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from hanlin.core.errors import ConfigError
+from hanlin.core.picture import INK, SEAL, canvas
 from hanlin.core.run import replacing
 
 KINDS = (".png", ".svg", ".pdf")
@@ -23,7 +24,6 @@ PREFERRED = (
     "SimHei",
     "Droid Sans Fallback",
 )
-INK, SEAL = "#1d2430", "#a63a2b"
 
 
 def check(path: Path) -> None:
@@ -74,16 +74,6 @@ def drawn(labels: Sequence[str], shares: Sequence[float], title: str) -> Any:
     axes.xaxis.set_visible(False)
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     return figure
-
-
-def canvas(height: float):
-    """An empty figure of the house's looks, and its axes; `height` in inches."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def fonts(text: str) -> tuple[list[str], set[str]]:

@@ -1,11 +1,10 @@
 """The tour's pictures, as SVG whose words stay words: the reader's own fonts draw them, Chinese too."""
 
-import io
-import warnings
 from collections.abc import Sequence
 
-from hanlin.cli.plot import INK, SEAL, canvas, drawn
+from hanlin.cli.plot import drawn
 from hanlin.cli.tour.notes import Plot
+from hanlin.core.picture import INK, SEAL, canvas, svg
 
 
 def bars(labels: Sequence[str], shares: Sequence[float], title: str) -> Plot:
@@ -16,7 +15,7 @@ def bars(labels: Sequence[str], shares: Sequence[float], title: str) -> Plot:
         f"{label:<{width}}  {share:6.1%}  {'█' * round(60 * share)}"
         for label, share in zip(labels, shares, strict=True)
     )
-    return Plot(_svg(drawn(labels, shares, title)), alt, tuple(lines))
+    return Plot(svg(drawn(labels, shares, title)), alt, tuple(lines))
 
 
 def line(values: Sequence[float], title: str, across: str, up: str) -> Plot:
@@ -29,15 +28,4 @@ def line(values: Sequence[float], title: str, across: str, up: str) -> Plot:
     axes.set_xlim(0, max(1, len(values) - 1))
     axes.set_ylim(0)
     axes.set_title(title, loc="left", fontsize=11, color=INK)
-    return Plot(_svg(figure), f"{title}: {up} from {min(values):.2f} to {max(values):.2f} over {len(values)} {across}")
-
-
-def _svg(figure) -> str:
-    import matplotlib
-
-    sink = io.StringIO()
-    # Words stay words, drawn by the reader's own fonts; that ours lack a character is then no loss worth a warning.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hanlin"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(sink, format="svg", metadata={"Date": None})
-    return sink.getvalue()[sink.getvalue().index("<svg") :]
+    return Plot(svg(figure), f"{title}: {up} from {min(values):.2f} to {max(values):.2f} over {len(values)} {across}")

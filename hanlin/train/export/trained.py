@@ -1,0 +1,196 @@
+"""A run folder in; what training left in it out: the network, its adapter, and the record of where it comes from."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from hanlin.core import lineage
+from hanlin.core.errors import DataError, HanlinError, RefusedError, StoreError, WeightsError
+from hanlin.core.home import expanded
+from hanlin.model import safetensors
+from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.load import load
+from hanlin.model.store import details, resolve
+from hanlin.text.tokenizer import Tokenizer
+
+ADAPTER = "adapter_config.json"
+HEAD = "head.safetensors"
+Float = Literal["F32", "F16", "BF16"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What is exported."""
+
+    run: Path
+    folder: Path
+    """Where the weights lie: RUN/model, or a checkpoint."""
+    checkpoint: Checkpoint
+    """Loaded in float32; an adapter is in place and not merged."""
+    tokenizer: Tokenizer
+    kind: Float
+    """How its weights are stored: F32, F16 or BF16; F16 for a merged adapter on a quantised base."""
+    settings: Mapping[str, Any]
+    """run.toml as it stands."""
+    is_adapter: bool
+    base: str
+    """Name of the model it was trained from; empty for a new one."""
+    lineage: lineage.Lineage
+    """Of `folder`."""
+
+
+def open_trained(run: Path, which: str = "") -> Trained:
+    """The model of a run.
+
+    Args:
+        run: the run folder.
+        which: "model", "latest", "best" or the name of a checkpoint; empty for the final model, else the latest.
+
+    Raises:
+        StoreError: the run has no such model.
+        WeightsError: its weights are damaged.
+        DataError: run.toml or a record in the folder is damaged.
+    """
+    settings = run_settings(run)
+    folder = _folder(run, which)
+    is_adapter = (folder / ADAPTER).is_file()
+    base = _base_name(folder, settings) if is_adapter else str(_section(settings, "model").get("use", ""))
+    source = resolve(base) if is_adapter else folder
+    checkpoint = load(source)
+    if is_adapter:
+        from hanlin.model.adapters import peft
+
+        peft.load(checkpoint.network, folder)
+    checkpoint.network.eval().requires_grad_(False)
+    if checkpoint.tokenizer is None:
+        raise WeightsError(f"{source} has no tokenizer", "put its tokenizer.json beside the weights")
+    return Trained(
+        run=run,
+        folder=folder,
+        checkpoint=checkpoint,
+        tokenizer=checkpoint.tokenizer,
+        kind=_kind(source),
+        settings=settings,
+        is_adapter=is_adapter,
+        base=base,
+        lineage=lineage.read(folder) or recorded(folder, settings, base, is_adapter=is_adapter),
+    )
+
+
+def run_settings(run: Path) -> dict[str, Any]:
+    """run.toml of a run folder, as it stands.
+
+    Raises:
+        StoreError: it is no run folder.
+        DataError: the file is damaged.
+    """
+    path = run / "run.toml"
+    if not path.is_file():
+        what = f"{run} is no run folder: it has no run.toml" if run.is_dir() else f"there is no run folder {run}"
+        raise StoreError(what, "name a folder that `hanlin train` made; `hanlin runs` lists them")
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path} is damaged: {error}", "copy the run file there again") from None
+
+
+def recorded(folder: Path, settings: Mapping[str, Any], base: str, *, is_adapter: bool) -> lineage.Lineage:
+    """Write the lineage of a run's model: its data, base and tokenizer by hash, as far as they are at hand.
+
+    Raises:
+        StoreError: the folder cannot be written, or a parent cannot be read.
+    """
+    parents: dict[str, str | Path] = {}
+    data = _section(settings, "data")
+    for part in ("train", "validation"):
+        for index, source in enumerate(data.get(part, ())):
+            path = expanded(str(source.get("path", "") if isinstance(source, dict) else source))
+            if path.exists():
+                parents[f"data.{part}[{index}]"] = path
+    tokenizer = str(_section(settings, "tokenizer").get("use", ""))
+    for name, wanted in (("base", base), ("tokenizer", tokenizer)):
+        if wanted:
+            found = _at_hand(wanted)
+            if found is not None:
+                parents[name] = found
+    facts = {"run": str(settings.get("name", "")), "objective": objective_name(settings), "seed": settings.get("seed")}
+    facts |= {"base": base} if base else {}
+    return lineage.record(folder, "adapter" if is_adapter else "checkpoint", parents, facts)
+
+
+def objective_name(settings: Mapping[str, Any]) -> str:
+    """The objective of a run file."""
+    return str(_section(settings, "objective").get("use", "next_token"))
+
+
+def licence_of(base: str) -> str:
+    """The licence of a stored model, as its source states it; empty if nobody does."""
+    try:
+        manifest = details(base).manifest if base else None
+    except HanlinError:  # a path, or no longer in the store
+        return ""
+    return (manifest.licence or "") if manifest else ""
+
+
+def _at_hand(name: str) -> Path | None:
+    """A model that is here; one that went away is no reason not to export what came from it."""
+    from hanlin.model.store import find
+
+    try:
+        return find(name)
+    except (StoreError, RefusedError):
+        return None
+
+
+def _folder(run: Path, which: str) -> Path:
+    """The folder of weights that is meant."""
+    checkpoints = run / "checkpoints"
+    try:
+        index = json.loads((checkpoints / "index.json").read_text("utf-8"))
+    except FileNotFoundError:
+        index = {}
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{checkpoints / 'index.json'} is damaged: {error}", "remove it, and name a checkpoint"
+        ) from None
+    index = index if isinstance(index, dict) else {}
+    if which == "model" or (not which and (run / "model").is_dir()):
+        found = run / "model"
+    else:
+        name = which or "latest"
+        found = checkpoints / str(index.get(name) or name)
+    if not found.is_dir():
+        there = [name for name in ("latest", "best") if index.get(name)]
+        there += sorted(path.name for path in checkpoints.glob("step-*"))
+        has = f"it has {', '.join(there)}" if there else ""
+        what = f"{run} has no {which or 'model and no checkpoint'}"
+        raise StoreError(what, has or "train it first: the weights come with the first checkpoint")
+    return found
+
+
+def _base_name(folder: Path, settings: Mapping[str, Any]) -> str:
+    base = safetensors.read_json(folder / ADAPTER).get("base_model_name_or_path")
+    base = base or _section(settings, "model").get("use")
+    if not isinstance(base, str) or not base:
+        raise WeightsError(f"{folder / ADAPTER} names no base model", "set base_model_name_or_path in it")
+    return base
+
+
+def _kind(source: Path) -> Float:
+    """What most of the weights are stored as."""
+    if source.is_dir() and (source / "config.json").is_file():
+        stored = safetensors.open_folder(source).values()
+        sizes: dict[str, int] = {}
+        for one in stored:
+            sizes[one.dtype] = sizes.get(one.dtype, 0) + one.end - one.begin
+        most = max(sizes, key=lambda kind: sizes[kind])
+        return next((kind for kind in get_args(Float) if kind == most), "F32")
+    return "F16"
+
+
+def _section(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = settings.get(name)
+    return found if isinstance(found, dict) else {}
