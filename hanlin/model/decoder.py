@@ -1,7 +1,7 @@
 """The decoder all families are: tokens → embedding → layers → norm → head. The families differ in their layers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,9 @@ class Sight(NamedTuple):
 
 class Decoder(nn.Module):
     """A family's `Model` hands in its layers; the rest is the same for all."""
+
+    is_causal: ClassVar[bool] = True
+    """A position sees itself and what came before; else what comes after, too."""
 
     def __init__(
         self,

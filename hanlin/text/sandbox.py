@@ -28,19 +28,21 @@ LONGEST = 200_000
 """Characters a template may have; the longest published ones have some 30,000."""
 METER = "the meter"
 """The meter travels among the variables, under a name that no template can spell."""
+MARKS = "the marks"
+"""Likewise what is written around `{% generation %}`."""
 STEP = 25
 """What one turn of a loop costs, beside what is done in it."""
 
 
-def render(source: str, variables: Mapping[str, Any]) -> str:
-    """Run a template.
+def render(source: str, variables: Mapping[str, Any], marks: tuple[str, str] = ("", "")) -> str:
+    """Run a template. `marks` are written before and after what stands in `{% generation %}`.
 
     Raises:
         TokenizerError: the template is wrong, or refuses these variables; then the message is in its own words.
         RefusedError: the template reaches for what it must not have, or for more than its budget.
     """
     try:
-        return _compiled(source).render({**variables, METER: Meter(variables)})
+        return _compiled(source).render({**variables, METER: Meter(variables), MARKS: marks})
     except RefusedError:
         raise
     except SecurityError as error:
@@ -76,7 +78,7 @@ class RaisedError(TemplateError):
 
 
 class Generation(Extension):
-    """`{% generation %}`, which marks what the assistant wrote for training: its body is rendered like any other."""
+    """`{% generation %}`, which marks what the assistant wrote for training: its body stands between `marks`."""
 
     tags = {"generation"}  # noqa: RUF012 (as Jinja declares it)
 
@@ -84,7 +86,8 @@ class Generation(Extension):
         """The body alone, in its own scope as Transformers has it."""
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
+        opens, closes = (nodes.Filter(nodes.Const(end), MARK, [], [], None, None, lineno=line) for end in (0, 1))
+        return nodes.Scope([nodes.Output([opens]), *body, nodes.Output([closes])], lineno=line)
 
 
 class World(ImmutableSandboxedEnvironment):
@@ -104,6 +107,7 @@ class World(ImmutableSandboxedEnvironment):
         known = {name: self.filters[name] for name in FILTERS}
         self.filters = {name: _metered(name, run) for name, run in known.items()}
         self.filters |= {SPEND: pass_context(_spent), WEIGH: pass_context(_weighed), COUNT: pass_context(_counted)}
+        self.filters[MARK] = pass_context(lambda context, end: context[MARKS][end])
         del self.globals["lipsum"]
         self.globals |= {"raise_exception": _raise, "strftime_now": _now, "namespace": _Names, "dict": _mapping}
 
@@ -177,7 +181,7 @@ class Metering(NodeTransformer):
     visit_Include = visit_Import = visit_FromImport = visit_Extends = _refuse  # noqa: N815
 
 
-SPEND, WEIGH, COUNT = "spend here", "weigh this", "count this"
+SPEND, WEIGH, COUNT, MARK = "spend here", "weigh this", "count this", "mark this"
 """Filters of our own; a template cannot name them, for they have spaces."""
 
 

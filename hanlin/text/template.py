@@ -5,6 +5,7 @@ no file, no import, no Python internals, and a budget of work and memory.
 The variables it sees: https://huggingface.co/docs/transformers/chat_templating_writing
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,9 @@ from hanlin.core.errors import RefusedError, TokenizerError, shown
 from hanlin.text import sandbox
 from hanlin.text.message import Message
 
+GENERATION = re.compile(r"\{%[-+]?\s*generation\b")
+OPENS, CLOSES = "\ufdd0", "\ufdd1"
+"""Letters that Unicode keeps out of texts, to mark a place in one."""
 REASONING = ("reasoning_content", "thinking", "reasoning")
 
 
@@ -41,12 +45,52 @@ class ChatTemplate:
             TokenizerError: there is no message, or the template refuses these messages (in its own words) or is wrong.
             RefusedError: the template reaches for what it must not have, or for more than its budget.
         """
+        return sandbox.render(*self._program(messages, add_generation_prompt, tools, documents, variables))
+
+    def generated(
+        self, messages: Sequence[Message | Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[tuple[int, int]]:
+        """What the template itself marks by `{% generation %}` as the assistant's words, for training.
+
+        First character and the one after the last, in `render(messages, False, tools)`; nothing if it marks nothing.
+
+        Raises:
+            TokenizerError: as `render`; or the template goes on to change what it has marked.
+            RefusedError: as `render`.
+        """
+        if not GENERATION.search(self.named.get("tool_use", self.source) if tools is not None else self.source):
+            return []
+        program = self._program(messages, False, tools, None, {})
+        whole = sandbox.render(*program)
+        opens, closes = OPENS, CLOSES
+        while opens in whole or closes in whole:
+            opens, closes = opens * 2, closes * 2
+        spans: list[tuple[int, int]] = []
+        text, *rest = sandbox.render(*program, (opens, closes)).split(opens)
+        for part in rest:
+            body, _, after = part.partition(closes)
+            spans.append((len(text), len(text) + len(body)))
+            text += body + after
+        if text != whole:
+            what = "the chat template changes what it marks by {% generation %}"
+            raise TokenizerError(what, "take the marks out of the template, or keep them outside of filters")
+        return spans
+
+    def _program(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]],
+        add_generation_prompt: bool,
+        tools: Sequence[Mapping[str, Any]] | None,
+        documents: Sequence[Mapping[str, Any]] | None,
+        variables: Mapping[str, Any],
+    ) -> tuple[str, dict[str, Any]]:
+        """The template for these messages, and the variables it sees."""
         if not messages:
             raise TokenizerError("the conversation is empty", "give at least one message")
         source = self.named.get("tool_use", self.source) if tools is not None else self.source
         given = {"tools": tools, "documents": documents, "add_generation_prompt": add_generation_prompt, **variables}
         values = {name: plain(value, name) for name, value in {**self.special, **given}.items()}
-        return sandbox.render(source, {**values, "messages": [_turn(message) for message in messages]})
+        return source, {**values, "messages": [_turn(message) for message in messages]}
 
 
 def _turn(message: Message | Mapping[str, Any]) -> dict[str, Any]:

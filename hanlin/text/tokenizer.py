@@ -4,12 +4,12 @@ Built by `hanlin.text.folder.load_folder` (Hugging Face files) or `hanlin.text.g
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import tokenizers
 from tokenizers import models
@@ -37,6 +37,22 @@ def telling(what: str) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise TokenizerError(f"{what}: {error}", "fetch the model again, or another one") from None
+
+
+def _tried(run: Callable[[list[str]], list[tokenizers.Encoding]], text: str) -> tokenizers.Encoding | HanlinError:
+    try:
+        with telling("the tokenizer cannot encode this text"):
+            return run([text])[0]
+    except TokenizerError as error:
+        return error
+
+
+class Located(NamedTuple):
+    """Tokens, and where in the text they come from."""
+
+    ids: list[int]
+    places: list[tuple[int, int]]
+    """First character of each token and the one after its last. Tokens that share a character overlap in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +84,59 @@ class Tokenizer:
         Raises:
             DataError: the text holds half a character (a lone surrogate), which no UTF-8 can carry.
         """
+        self._check(text)
+        with self._lock, telling("the tokenizer cannot encode this text"):  # the switch is the shared backend's
+            self.backend.encode_special_tokens = not parse_special
+            return self.backend.encode(text, add_special_tokens=add_special).ids
+
+    def encode_many(
+        self, texts: Sequence[str], *, add_special: bool = True, parse_special: bool = True
+    ) -> list[list[int] | HanlinError]:
+        """`encode` of each text, on all cores; in the place of one that cannot be encoded, why."""
+        options = {"add_special_tokens": add_special}
+        found = self._each(texts, parse_special, lambda batch: self.backend.encode_batch_fast(batch, **options))
+        return [entry if isinstance(entry, HanlinError) else entry.ids for entry in found]
+
+    def located(self, texts: Sequence[str], *, parse_special: bool = True) -> list["Located | HanlinError"]:
+        """`encode` of each text without what the tokenizer adds, and where in the text each token comes from."""
+
+        def whole(batch: list[str]) -> list[tokenizers.Encoding]:
+            after = self.backend.post_processor  # some cut the white space from where a token stands
+            self.backend.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
+            try:
+                return self.backend.encode_batch(batch, add_special_tokens=False)
+            finally:
+                self.backend.post_processor = after
+
+        found = self._each(texts, parse_special, whole)
+        return [entry if isinstance(entry, HanlinError) else Located(entry.ids, entry.offsets) for entry in found]
+
+    def _each(
+        self,
+        texts: Sequence[str],
+        parse_special: bool,
+        run: Callable[[list[str]], list[tokenizers.Encoding]],
+    ) -> list[tokenizers.Encoding | HanlinError]:
+        """What `run` makes of each text; it gets all sound ones at once, and one by one if it gives up over them."""
+        wrong: dict[int, HanlinError] = {}
+        for place, text in enumerate(texts):
+            try:
+                self._check(text)
+            except DataError as error:
+                wrong[place] = error
+        sound = [text for place, text in enumerate(texts) if place not in wrong]
+        with self._lock:
+            self.backend.encode_special_tokens = not parse_special
+            try:
+                with telling("the tokenizer cannot encode these texts"):
+                    read: Sequence[tokenizers.Encoding | HanlinError] = run(sound)
+            except TokenizerError:
+                read = [_tried(run, text) for text in sound]
+        rest = iter(read)
+        return [wrong[place] if place in wrong else next(rest) for place in range(len(texts))]
+
+    def _check(self, text: str) -> None:
+        """Refuses half a character; tells of bytes that no token stands for."""
         try:
             lost = text.encode().translate(None, self._spelled)
         except UnicodeEncodeError as error:
@@ -78,9 +147,6 @@ class Tokenizer:
         if lost:
             shown = ", ".join(f"0x{byte:02x}" for byte in sorted(set(lost)))
             log.warning("%d bytes of the text are left out: the vocabulary has no token for %s", len(lost), shown)
-        with self._lock, telling("the tokenizer cannot encode this text"):  # the switch is the shared backend's
-            self.backend.encode_special_tokens = not parse_special
-            return self.backend.encode(text, add_special_tokens=add_special).ids
 
     def decode(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
         """The text of some ids: a stream run to its end.

@@ -1,9 +1,9 @@
 """What every objective is: settings that know how to mark tokens and how to grade a model on a batch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -64,8 +64,18 @@ class Objective(Settings):
     """Several examples may share a row, without attention between them."""
     SHIFTS: ClassVar[bool] = True
     """A position's target is the token after it; else the token at it, and `corrupted` or a head does the rest."""
+    IS_TEXT: ClassVar[bool] = False
+    """The loss is nats per token of a text: bits per byte mean something, and the model can show what it writes."""
     NEEDS: ClassVar[frozenset[str]] = frozenset()
-    """Of "reference", "teacher"."""
+    """Of "reference", "teacher", and "two_way": a network that sees what comes after, too."""
+
+    def fitted(self, examples: Iterable[Example]) -> Self:
+        """These settings with what the training data alone can tell, such as the classes; called before `encode`.
+
+        Raises:
+            DataError: there is nothing to learn in these data.
+        """
+        return self
 
     def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, context: int) -> list[Marked | HanlinError]:
         """Each example as marked tokens, or what is wrong with it.
@@ -73,6 +83,10 @@ class Objective(Settings):
         At full length: cutting to the context is the stream's work, and the gate counts what that costs.
         """
         raise NotImplementedError
+
+    def concluded(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        """Figures of a whole, from `Tally.figures` divided by `Tally.count`: here is made what no mean is, such as F1."""
+        return figures
 
     def outputs(self, classes: Sequence[str]) -> int:
         """Figures a head must give, for the classes found in the data; 0 for no head."""
