@@ -25,7 +25,7 @@ class LearnSettings(Settings):
     """A tokenizer to learn."""
 
     kind: Kind = "bpe"
-    """bpe: frequent neighbours merged; unigram: the likeliest pieces; wordpiece: the longest known piece; characters."""
+    """bpe merges frequent neighbours, unigram takes the likeliest pieces, wordpiece the longest; or characters."""
     vocabulary: int = Field(default=8192, ge=16, le=4_000_000)
     """Tokens in all: bytes, pieces and special ones."""
     digits: Literal["any", "3", "2", "1"] = "3"

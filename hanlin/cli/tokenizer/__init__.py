@@ -1,0 +1,1 @@
+"""What `hanlin tokenizer` does: corpora in, a learnt or extended tokenizer or a comparison out."""
