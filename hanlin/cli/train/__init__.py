@@ -1,0 +1,1 @@
+"""What `hanlin train` shows: rows as coloured text, what the gate found."""
