@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ class Objective(Settings):
     NEEDS: ClassVar[frozenset[str]] = frozenset()
     """Of "reference", "teacher", and "two_way": a network that sees what comes after, too."""
 
-    def fitted(self, examples: Iterable[Example]) -> Self:
+    def fitted(self, examples: Iterable[Example]) -> "Objective":
         """These settings with what the training data alone can tell, such as the classes; called before `encode`.
 
         Raises:
@@ -85,7 +85,7 @@ class Objective(Settings):
         raise NotImplementedError
 
     def concluded(self, figures: Mapping[str, float]) -> Mapping[str, float]:
-        """Figures of a whole, from `Tally.figures` divided by `Tally.count`: here is made what no mean is, such as F1."""
+        """Figures of a whole, from `Tally.figures` over `Tally.count`: what is no mean, such as F1, is made here."""
         return figures
 
     def outputs(self, classes: Sequence[str]) -> int:
