@@ -158,7 +158,7 @@ def as_object(checked: Checked) -> dict[str, Any]:
 
 def _checked(lineage: Lineage, path: Path | None, here: Path) -> Checked:
     """`here` is the folder from which the parents' paths are seen."""
-    parents = tuple(_checked(it, here / it.path if it.path else None, _here(here, it)) for it in lineage.parents)
+    parents = tuple(_checked(it, _seen(here, it) if it.path else None, _here(here, it)) for it in lineage.parents)
     if path is None:
         return Checked(lineage, "unknown", parents=parents)
     if not path.exists():
@@ -172,9 +172,14 @@ def _checked(lineage: Lineage, path: Path | None, here: Path) -> Checked:
     return Checked(lineage, "unchanged" if is_same else "changed", () if is_same else (path.name,), parents)
 
 
+def _seen(here: Path, lineage: Lineage) -> Path:
+    """Where a parent lies. Its path may lead through folders that are gone, so `..` is read as it is written."""
+    return Path(os.path.normpath(here / lineage.path))
+
+
 def _here(here: Path, lineage: Lineage) -> Path:
     """The folder in which a parent's own lineage lies, from which it sees its parents."""
-    path = here / lineage.path
+    path = _seen(here, lineage)
     return path if lineage.files or path.is_dir() else path.parent
 
 

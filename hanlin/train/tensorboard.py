@@ -2,8 +2,6 @@
 
 import math
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tensorboardX import SummaryWriter
 
@@ -31,12 +29,6 @@ class Board:
             self._writer = SummaryWriter(str(folder), purge_step=begin, flush_secs=10)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror}", "choose another with out=…") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def add(self, step: Step) -> None:
         """All figures of a step, those of its validation under validation/."""

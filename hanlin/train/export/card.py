@@ -12,18 +12,17 @@ from typing import Any
 from hanlin.core.lineage import Lineage
 from hanlin.train.export.certificate import Certificate
 from hanlin.train.export.trained import Trained, licence_of, objective_name
-from hanlin.train.report.read import Reading, read
+from hanlin.train.report.read import Reading
 
 
-def written(made: Certificate, trained: Trained, lineage: Lineage | None) -> str:
+def written(made: Certificate, trained: Trained, reading: Reading, origin: Lineage) -> str:
     """The card of an export."""
-    reading = read(trained.run)
     licence = licence_of(trained.base)
     parts = [
         _front(made, trained, licence),
         _head(made, trained, reading, licence),
         _use(made, has_template=trained.tokenizer.template is not None),
-        _origin(lineage, trained),
+        _origin(origin, trained),
         _scores(reading),
         _parity(made),
         _chinese(made, trained, licence),
@@ -86,7 +85,7 @@ def _use(made: Certificate, *, has_template: bool) -> str:
     )
 
 
-def _origin(lineage: Lineage | None, trained: Trained) -> str:
+def _origin(lineage: Lineage, trained: Trained) -> str:
     """Every ancestor by hash."""
     rows = [f"| {name} | {kind or '–'} | `{digest}` |" for name, kind, digest in _ancestors(lineage)]
     data = trained.settings.get("data")
@@ -98,11 +97,10 @@ def _origin(lineage: Lineage | None, trained: Trained) -> str:
     return f"## Where it comes from\n\n{said}{table}\n\n`hanlin lineage` draws this and checks it.\n"
 
 
-def _ancestors(lineage: Lineage | None) -> Iterator[tuple[str, str, str]]:
-    if lineage is not None:
-        yield lineage.name, lineage.kind, lineage.hash
-        for parent in lineage.parents:
-            yield from _ancestors(parent)
+def _ancestors(lineage: Lineage) -> Iterator[tuple[str, str, str]]:
+    yield lineage.name, lineage.kind, lineage.hash
+    for parent in lineage.parents:
+        yield from _ancestors(parent)
 
 
 def _scores(reading: Reading) -> str:

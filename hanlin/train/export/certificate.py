@@ -150,9 +150,12 @@ def _rendered(tokenizer: Tokenizer, turns: Sequence[Mapping[str, str]], is_open:
 
 
 def _tokenised(tokenizer: Tokenizer, text: str) -> str:
-    ids = [tokenizer.encode(text, add_special=is_added) for is_added in (True, False)]
-    marks = "".join("s" if tokenizer.is_special(token) else "." for token in ids[0])
-    return f"{ids} {marks} {tokenizer.decode(ids[1])}"
+    try:
+        ids = [tokenizer.encode(text, add_special=is_added) for is_added in (True, False)]
+        marks = "".join("s" if tokenizer.is_special(token) else "." for token in ids[0])
+        return f"{ids} {marks} {tokenizer.decode(ids[1])}"
+    except HanlinError as error:
+        return f"refused: {error.what}"
 
 
 def _papers(what: str, ours: Sequence[str], theirs: Sequence[str]) -> Papers:

@@ -38,6 +38,7 @@ from hanlin.train.export.certificate import (
 from hanlin.train.export.probe import Probe, classics, probe
 from hanlin.train.export.trained import HEAD, Trained, open_trained
 from hanlin.train.export.validation import validation_rows
+from hanlin.train.report.read import Reading, read
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 BESIDE = (HEAD, "classes.json")
@@ -66,6 +67,7 @@ def export(
     Raises:
         StoreError: the run has no model, or `to` cannot be written.
         WeightsError: the run's weights are damaged, or do not fit the kind.
+        DataError: a file of the run is damaged.
         RefusedError: the kind does not fit the place, something else stands there, or the parity fails.
         CapacityError: the disk is full.
     """
@@ -73,6 +75,7 @@ def export(
     is_file = to.suffix.lower() == ".gguf"
     _check_kind(to, kind, is_file=is_file)
     _check_place(to, is_file=is_file, is_forced=is_forced)
+    reading = read(run)
     trained = open_trained(run, which)
     if is_file and (trained.folder / HEAD).is_file():
         raise RefusedError("a GGUF file has no place for the head this model was trained with", "export to a folder")
@@ -100,7 +103,7 @@ def export(
                 shutil.copyfile(trained.folder / extra, staging / extra)
         yield "comparing what was written with what was trained"
         made = _certificate(trained, staging, to, wanted, on, stages)
-        yield from _settled(made, trained, staging, to, is_forced=is_forced)
+        yield from _settled(made, trained, reading, staging, to, is_forced=is_forced)
     yield made
 
 
@@ -109,7 +112,9 @@ def beside(to: Path, name: str) -> Path:
     return to.with_name(f"{to.name}.{name}") if to.suffix.lower() == ".gguf" else to / name
 
 
-def _settled(made: Certificate, trained: Trained, staging: Path, to: Path, *, is_forced: bool) -> Iterator[str]:
+def _settled(
+    made: Certificate, trained: Trained, reading: Reading, staging: Path, to: Path, *, is_forced: bool
+) -> Iterator[str]:
     """Move the artefact to its place and write its papers; if it failed, only the certificate."""
     if not made.is_passed and not is_forced:
         place = to.with_name(f"{to.name}.certificate.json")
@@ -121,15 +126,11 @@ def _settled(made: Certificate, trained: Trained, staging: Path, to: Path, *, is
     _placed(staging, to)
     _write_certificate(made, beside(to, "certificate.json"))
     facts = {"run": made.run, "kind": made.kind, "is_passed": made.is_passed, "hanlin": made.hanlin}
-    lineage.record(to, "export", {_parent_name(trained): trained.folder}, facts)
+    origin = lineage.record(to, "export", {"adapter" if trained.is_adapter else "model": trained.folder}, facts)
     with replacing(beside(to, "README.md")) as sink:
-        sink.write(card.written(made, trained, lineage.read(to)).encode())
+        sink.write(card.written(made, trained, reading, origin).encode())
     for failure in made.failures:
         yield f"kept by force, though {failure}"
-
-
-def _parent_name(trained: Trained) -> str:
-    return "adapter" if trained.is_adapter else "model"
 
 
 def _written(
@@ -257,7 +258,7 @@ def _staging(to: Path) -> Iterator[Path]:
 def _removed(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
-    else:
+    elif path.exists():
         path.unlink(missing_ok=True)
 
 

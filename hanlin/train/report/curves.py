@@ -71,15 +71,21 @@ def thinned(curve: Curve, most: int = MOST_POINTS) -> Curve:
 
 def picture(lines: Mapping[str, Curve], height: float = 2.6) -> str:
     """Curves in one SVG, whose colours follow the page's."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = canvas(height)
     figure.patch.set_visible(False)
     axes.patch.set_visible(False)
-    for index, (name, curve) in enumerate(lines.items()):
+    for index, (name, curve) in enumerate(lines.items()):  # a name that begins with "_" would be hidden: U+200B
         shown = thinned(curve)
         is_sparse = len(shown.steps) < 40
         mark = {"marker": "o", "markersize": 3} if is_sparse else {}
-        axes.plot(shown.steps, shown.values, color=COLOURS[index % len(COLOURS)], linewidth=1.3, label=name, **mark)
+        axes.plot(
+            shown.steps, shown.values, color=COLOURS[index % len(COLOURS)], linewidth=1.3, label=f"\u200b{name}", **mark
+        )
     axes.set_xlabel("step 步")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25, linewidth=0.6, color=INK)
     if len(lines) > 1:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)

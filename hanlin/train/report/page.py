@@ -104,7 +104,8 @@ def shown(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:,.4f}" if 0.01 <= abs(value) < 1e4 else f"{value:.4g}"
+        size = abs(value)
+        return f"{value:,.1f}" if 100 <= size < 1e9 else f"{value:.4f}" if 0.01 <= size < 100 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
