@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any
 
 from hanlin.core.errors import CapacityError, RefusedError, StoreError
 
@@ -81,12 +81,12 @@ def _files(box: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
             yield member.name.removeprefix("./"), source
 
 
-def _tar(source: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+def _tar(source: io.BufferedReader) -> Iterator[tuple[str, IO[bytes]]]:
     with tarfile.open(fileobj=source, mode="r|") as box:
         yield from _files(box)
 
 
-def _data(raw: IO[bytes]) -> IO[bytes]:
+def _data(raw: IO[bytes]) -> io.BufferedReader:
     """The unpacked `data.tar` of a Debian package. Format: https://manpages.debian.org/deb.5"""
     if raw.read(8) != b"!<arch>\n":
         raise ValueError("no Debian package")
@@ -97,7 +97,11 @@ def _data(raw: IO[bytes]) -> IO[bytes]:
             if name.endswith(".zst"):
                 import pyarrow
 
-                return pyarrow.input_stream(content, compression="zstd")
-            return cast("IO[bytes]", lzma.open(content) if name.endswith(".xz") else gzip.GzipFile(fileobj=content))
+                return _buffered(pyarrow.input_stream(content, compression="zstd"))
+            return _buffered(lzma.open(content) if name.endswith(".xz") else gzip.GzipFile(fileobj=content))
         raw.seek(size + size % 2, io.SEEK_CUR)
     raise ValueError("it has no data.tar")
+
+
+def _buffered(source: Any) -> io.BufferedReader:
+    return io.BufferedReader(source)

@@ -8,9 +8,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import numpy as np
 import orjson
@@ -87,7 +88,7 @@ def encoding(
     _swept(place)
     try:
         beside.mkdir(parents=True)
-        with _Sink(beside) as sink:
+        with closing(_Sink(beside)) as sink:
             for one, these in zip(sources, found, strict=True):
                 yield from _written(examples(one, takes, settings.limit, these), encode, sink, settings)
             if not sink.count:
@@ -165,13 +166,10 @@ class _Sink:
         self.file_numbers: dict[str, int] = {}
         self.builder, self.worse = Builder(), Builder()
         (folder / "rejected").mkdir()
-        self.sinks: list[tuple[Builder, list[IO[bytes]]]] = []
+        self.sinks = [(self.builder, _open(folder)), (self.worse, _open(folder / "rejected"))]
 
-    def __enter__(self) -> Self:
-        self.sinks = [(self.builder, _open(self.folder)), (self.worse, _open(self.folder / "rejected"))]
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the files."""
         for _builder, handles in self.sinks:
             for handle in handles:
                 handle.close()
@@ -239,15 +237,15 @@ def _swept(place: Path) -> None:
 
 
 def _kept(place: Path, digest: str) -> Encoded | None:
-    """What the cache has, if it is whole."""
+    """What the cache has, if it is whole; what is not is taken away."""
+    if not place.exists():
+        return None
     try:
         about = orjson.loads((place / "about.json").read_bytes())
         if about["hash"] != digest or about["sizes"] != _sizes(place):
             raise ValueError
         arrays = _mapped(place)
         worse = Encoded(_mapped(place / "rejected"), digest, tuple(about["files"])) if about["has_pairs"] else None
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(place, ignore_errors=True)
         return None

@@ -6,10 +6,11 @@ names the byte and the line.
 
 import codecs
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 from hanlin.core.errors import DataError
 
@@ -54,11 +55,11 @@ def suffix(name: str) -> str:
     return Path(name).suffix
 
 
-def unpacked(path: Path) -> IO[bytes]:
+def unpacked(path: Path) -> gzip.GzipFile | io.BufferedReader:
     """A file's bytes; those inside, if it is gzipped."""
     with path.open("rb") as raw:
         is_packed = raw.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path, "rb") if is_packed else path.open("rb"))
+    return gzip.GzipFile(path) if is_packed else path.open("rb")
 
 
 def lines(file: File) -> Iterator[Line]:
@@ -109,7 +110,8 @@ def texts(file: File) -> Iterator[str]:
                 try:
                     text = decoder.decode(block, final=not block)
                 except UnicodeDecodeError as error:
-                    raise _undecodable(file, error, line, offset) from None
+                    held = len(error.object) - len(block)  # of a character that began in the block before
+                    raise _undecodable(file, error, line, offset - held) from None
                 if "\0" in text:
                     number = line + text.count("\n", 0, text.index("\0"))
                     what = "the line holds a NUL character, which no text has"
