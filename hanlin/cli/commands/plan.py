@@ -1,0 +1,73 @@
+"""Plan a training run: what it will take on this machine, before it is begun."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
+def command(run: Path, overrides: tuple[str, ...], is_json: bool) -> None:
+    """Time, memory, disk, tokens and loss of the run file RUN on this machine, each with an interval.
+
+    The model and the data are prepared for real and trained for a few steps, which are thrown away: about half a
+    minute. If it does not fit, what to change is said. The run itself is held to the plan when it ends.
+    """
+    from hanlin.cli.models import fetched
+    from hanlin.core.settings import load
+    from hanlin.train import plan
+    from hanlin.train.prepare import prepare
+    from hanlin.train.settings import RunFile
+    from hanlin.train.work import Work
+
+    began = time.perf_counter()
+    settings = load(RunFile, run, overrides)
+    if settings.model.use:
+        fetched(settings.model.use)
+    for found in prepare(settings):
+        if isinstance(found, Work):
+            planned = plan.predicted(found, plan.trial(found, time.perf_counter() - began))
+            plan.write(found.run, planned)
+            click.echo(json.dumps(plan.plain(planned), indent=2) if is_json else _table(planned))
+        elif isinstance(found, str) and not is_json:
+            click.echo(found, err=True)
+
+
+def _table(plan: Any) -> str:
+    """The plan in lines."""
+    weights = f"{plan.weights / 1e6:,.1f} million weights"
+    if plan.learning != plan.weights:
+        weights += f", {plan.learning / 1e6:,.2f} million learn"
+    lines = [
+        f"model     {weights}",
+        f"work      {plan.steps:,} steps, {plan.tokens:,} tokens",
+        f"time      {_interval(plan.seconds, duration)}",
+        f"memory    {_interval(plan.memory_bytes, _gigabytes)} of {_gigabytes(plan.free_memory_bytes)} free",
+        f"disk      {_gigabytes(plan.disk_bytes)} of {_gigabytes(plan.free_disk_bytes)} free",
+        f"loss      {_interval(plan.loss, '{:.3f}'.format) if plan.loss else 'no run like this is known'}",
+    ]
+    if plan.fits:
+        return "\n".join(lines)
+    return "\n".join([*lines, "it does not fit:", *(f"  {line}" for line in plan.advice)])
+
+
+def _interval(guess: Any, written: Any) -> str:
+    return f"{written(guess.value)}  ({written(guess.low)} to {written(guess.high)})"
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:,.2f} GB"
+
+
+def duration(seconds: float) -> str:
+    """ "1 h 20 min", "3 min 5 s", "42 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,103 @@
+"""A whole training run: a run file in; sentences, then `Step`s out; a run folder left behind.
+
+out/NAME/
+    run.toml            the resolved settings: `hanlin train out/NAME/run.toml` repeats the run
+    metrics.jsonl       one line per step
+    checkpoints/        what --resume goes on from
+    model/              the trained model, or its adapter
+    tokenizer/          of a new model
+    report.html         curves, samples, settings
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import tomli_w
+
+from hanlin.core.errors import RefusedError
+from hanlin.core.run import replacing
+from hanlin.train import checkpoint
+from hanlin.train.crew import Crew
+from hanlin.train.gate.report import Report
+from hanlin.train.loop import fit
+from hanlin.train.metrics import Metrics
+from hanlin.train.prepare import Resume, folder_of, prepare
+from hanlin.train.save import Saver, write_model
+from hanlin.train.settings import RunFile
+from hanlin.train.step import Step
+from hanlin.train.validate import judged
+from hanlin.train.work import Work
+
+MODEL = "model"
+
+
+def session(
+    settings: RunFile, resume: Resume = Resume(), *, until: int | None = None, crew: Crew = Crew()
+) -> Iterator[str | Report | Work | Step]:
+    """Prepare, train, and write the model: sentences, then the work in hand, then its steps.
+
+    Args:
+        until: stop after this step, as if interrupted; `--resume` goes on.
+
+    Raises:
+        RefusedError: the run folder holds another run, or the gate refuses this one.
+    """
+    run = folder_of(settings)
+    claim(settings, run, resume, crew)
+    work: Work | None = None
+    for found in prepare(settings, resume, crew):
+        if isinstance(found, Work):
+            work = found
+        yield found
+    assert work is not None
+    metrics = Metrics(run, work.state.step) if crew.leads else None
+    saved = work.state.step
+    try:
+        for step in fit(work, until):
+            if metrics is not None:
+                metrics.add(step)
+            saved = step.number if step.is_saved else saved
+            yield step
+    except KeyboardInterrupt:
+        if work.state.step != saved:
+            Saver(work).save()
+        yield f"stopped after step {work.state.step} of {work.steps}, which is saved; --resume goes on"
+        return
+    if work.state.step < work.steps and work.state.worse < (settings.train.patience or work.steps):
+        yield f"stopped after step {work.state.step} of {work.steps}; --resume goes on"
+        return
+    if crew.leads:
+        finish(work)
+        yield f"the model is in {run / MODEL}"
+
+
+def claim(settings: RunFile, run: Path, resume: Resume, crew: Crew) -> None:
+    """Make the run's folder, and write the resolved settings into it.
+
+    Raises:
+        RefusedError: it has checkpoints already, and nobody said what to do with them.
+    """
+    if not crew.leads:
+        return
+    if checkpoint.listed(run) and not resume.is_wanted:
+        if not resume.is_anew:
+            raise RefusedError(
+                f"{run} has the checkpoints of a run", "go on with --resume, or begin anew with --restart"
+            )
+        shutil.rmtree(run / checkpoint.FOLDER)
+        shutil.rmtree(run / MODEL, ignore_errors=True)
+    run.mkdir(parents=True, exist_ok=True)
+    with replacing(run / "run.toml") as sink:
+        sink.write(tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True)).encode())
+
+
+def finish(work: Work) -> None:
+    """Write the trained model: the running mean of the weights, if the run kept one."""
+    folder, beside = work.run / MODEL, work.run / f".{MODEL}"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    with judged(work):
+        write_model(work, beside)
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
