@@ -12,6 +12,7 @@ from hanlin.core.errors import RefusedError, StoreError
 from hanlin.core.plugins import find
 from hanlin.core.run import replacing
 from hanlin.model import safetensors
+from hanlin.model.adapters.adapted import adapted
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder
 from hanlin.model.gguf import write as gguf
@@ -34,10 +35,11 @@ def save_folder(checkpoint: Checkpoint, path: Path) -> None:
     """Write a folder that Transformers and `load` read: config, weights in the network's own precision, tokenizer.
 
     Raises:
-        RefusedError: Transformers has no such model.
+        RefusedError: Transformers has no such model, or there are adapters in it that are not merged.
         CapacityError: the disk is full.
         StoreError: the folder cannot be written.
     """
+    _refuse_adapters(checkpoint)
     module = find(FAMILIES, checkpoint.family)
     network = checkpoint.network
     config = module.to_hf(checkpoint.config) | {"dtype": str(network.embed.weight.dtype).removeprefix("torch.")}
@@ -51,6 +53,11 @@ def save_folder(checkpoint: Checkpoint, path: Path) -> None:
         _write_json(path / GENERATION, checkpoint.generation)
     if checkpoint.tokenizer:
         save_tokenizer(checkpoint.tokenizer, path)
+
+
+def _refuse_adapters(checkpoint: Checkpoint) -> None:
+    if adapted(checkpoint.network):
+        raise RefusedError("the model has an adapter that is not part of its weights", "merge it first: hanlin merge")
 
 
 def _ends(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def save_gguf(checkpoint: Checkpoint, path: Path, kind: Kind = "F16") -> None:
     Matrices are written as `kind`; norms and biases stay float32. With Q4_0 the embedding and the head are Q8_0.
 
     Raises:
-        RefusedError: llama.cpp cannot compute this model.
+        RefusedError: llama.cpp cannot compute this model, or there are adapters in it that are not merged.
         WeightsError: a weight or a row does not fit the kind; the message names the tensor.
         TokenizerError: GGUF has no way to say what the tokenizer does.
         CapacityError: the disk is full.
@@ -90,6 +97,7 @@ def save_gguf(checkpoint: Checkpoint, path: Path, kind: Kind = "F16") -> None:
     """
     if kind not in FILE_TYPES:
         raise RefusedError(f"{kind!r} is not a kind of GGUF we write", f"one of {', '.join(FILE_TYPES)}")
+    _refuse_adapters(checkpoint)
     module = find(FAMILIES, checkpoint.family)
     described, extra = module.to_gguf(checkpoint.config)
     metadata: dict[str, Any] = {

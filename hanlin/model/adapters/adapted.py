@@ -35,8 +35,10 @@ class Block(NamedTuple):
     begin: int
     """Its first row in the stack."""
     end: int
-    rank: int
-    scale: float
+    width: int
+    """Of its input."""
+    rank: int = 0
+    scale: float = 0.0
 
 
 class Adapted(Stack):
@@ -51,20 +53,23 @@ class Adapted(Stack):
         dropout: float = 0.0,
         is_dora: bool = False,
         kind: Kind | None = None,
+        others: Sequence[str] = (),
     ) -> None:
         """A's are drawn as PEFT draws them, B's are 0: the map answers as before.
 
         Args:
             base: the map; its parameters are taken over, not copied.
+            others: Hugging Face's names of its blocks that get no addition.
             kind: in how many bits to keep its weights; None: as they are.
         """
         nn.Module.__init__(self)
         self.in_features, self.out_features = base.in_features, base.out_features
-        self.is_stack = isinstance(base, Stack)
+        self.is_stack, self.others = isinstance(base, Stack), tuple(others)
         self.rows = base.rows if isinstance(base, Stack) else (base.out_features,)
         self.blocks, self.dropout, self.is_dora, self.is_off = tuple(blocks), dropout, is_dora, False
-        self.register_parameter("bias", base.bias)  # pyright: ignore[reportArgumentType]
-        self.register_parameter("weight", None if kind else base.weight)
+        weight, bias = base._parameters["weight"], base._parameters["bias"]
+        self.register_parameter("bias", bias)
+        self.register_parameter("weight", None if kind else weight)
         self.quantised = Quantised(base.weight, kind) if kind else None
         for frozen in self.parameters():
             frozen.requires_grad_(False)
@@ -97,8 +102,25 @@ class Adapted(Stack):
 
     def halves(self) -> list[tuple[Float[Tensor, "r D"], Float[Tensor, "rows r"]]]:
         """A and B of each block."""
+        if not self.blocks:
+            return []
         parts = self.a.split([block.rank for block in self.blocks])
         return [(a, self.get_parameter(f"b{index}")) for index, a in enumerate(parts)]
+
+    def magnitudes(self) -> list[Float[Tensor, " rows"]]:
+        """DoRA's magnitudes of each block; none with LoRA."""
+        if not self.is_dora:
+            return []
+        return list(self.magnitude.split([block.end - block.begin for block in self.blocks]))
+
+    def additions(self) -> list[tuple[Block, dict[str, Tensor]]]:
+        """Each block's "a", "b" and, with DoRA, "magnitude", as views of the parameters."""
+        found: list[tuple[Block, dict[str, Tensor]]] = [
+            (block, {"a": a, "b": b}) for block, (a, b) in zip(self.blocks, self.halves(), strict=True)
+        ]
+        for (_, own), magnitude in zip(found, self.magnitudes(), strict=False):
+            own["magnitude"] = magnitude
+        return found
 
     def forward(self, input: Float[Tensor, "*b D"]) -> Float[Tensor, "*b F"]:  # noqa: A002  torch's name for it
         """Of each position by itself."""
@@ -120,10 +142,9 @@ class Adapted(Stack):
     def _gain(self, weight: Tensor, bs: Sequence[Tensor]) -> Float[Tensor, " F"]:
         """What each row's answer is multiplied by: its magnitude over its norm; 1 for rows without an addition."""
         norms = self._norms(weight, bs)
-        magnitudes = iter(self.magnitude.split([block.end - block.begin for block in self.blocks]))
         parts, end = [], 0
-        for block in self.blocks:
-            parts += [norms.new_ones(block.begin - end), next(magnitudes) / norms[block.begin : block.end]]
+        for block, magnitude in zip(self.blocks, self.magnitudes(), strict=True):
+            parts += [norms.new_ones(block.begin - end), magnitude / norms[block.begin : block.end]]
             end = block.end
         return torch.cat([*parts, norms.new_ones(self.out_features - end)])
 

@@ -49,11 +49,11 @@ def add(network: Decoder, settings: AdapterSettings, draw: torch.Generator) -> N
     scale = settings.alpha / (sqrt(settings.rank) if settings.is_rank_stabilised else settings.rank)
 
     def chosen(block: Block) -> Block | None:
-        wanted = [target in settings.targets for target in _targets(block)]
+        wanted = [target in settings.targets for target in targets_of(block)]
         if any(wanted) and not all(wanted):
             named, them = (
-                [target for target in _targets(block) if target in settings.targets],
-                " ".join(_targets(block)),
+                [target for target in targets_of(block) if target in settings.targets],
+                " ".join(targets_of(block)),
             )
             raise ConfigError(
                 f"adapter.targets: {named[0]!r} alone is no map here, {block.name} is {them} in one",
@@ -63,12 +63,13 @@ def add(network: Decoder, settings: AdapterSettings, draw: torch.Generator) -> N
 
     count = attach(network, chosen, draw, settings.use == "dora", settings.dropout, settings.base)
     if not count:
-        targets = {target for _, blocks in maps(network) for block in blocks for target in _targets(block)}
+        targets = {target for _, blocks in maps(network) for block in blocks for target in targets_of(block)}
         wanted = ", ".join(settings.targets) or "nothing"
         raise ConfigError(f"adapter.targets = {wanted}: this model has no such map", did_you_mean(wanted, targets))
 
 
-def _targets(block: Block) -> tuple[str, ...]:
+def targets_of(block: Block) -> tuple[str, ...]:
+    """Which of TARGETS it is; several where the format stores them as one map."""
     return MAPS.get(block.target, (block.target,))
 
 
@@ -91,24 +92,33 @@ def attach(
             "this network has an adapter already", "merge it first (hanlin merge), or load the base anew"
         )
     kind: Kind | None = base if base in ("int8", "int4") else None  # pyright: ignore[reportAssignmentType]
-    plan = [(name, [it for it in map(chosen, blocks) if it is not None]) for name, blocks in maps(network)]
-    count = sum(len(blocks) for _, blocks in plan)
+    plan = {name: (blocks, [it for it in map(chosen, blocks) if it is not None]) for name, blocks in maps(network)}
+    count = sum(len(taken) for _, taken in plan.values())
     if not count:
         return 0
     if kind:
-        for name, _ in plan:
+        for name in plan:
             width = network.get_parameter(f"{name}.weight").shape[1]
             if width % BLOCK:
                 what = f'adapter.base = "{kind}" keeps blocks of {BLOCK} weights; {name} has rows of {width}'
                 raise ConfigError(what, 'set adapter.base = "as_is"')
     network.requires_grad_(False)
-    for name, blocks in plan:
+    for name, (blocks, taken) in plan.items():
         is_small = name.endswith("router")  # its rounding would choose other experts, and it is small
-        if blocks or (kind and not is_small):
+        if taken or (kind and not is_small):
             parent, _, leaf = name.rpartition(".")
             module = network.get_submodule(name)
             assert isinstance(module, Linear)
-            made = Adapted(module, blocks, draw, dropout=dropout, is_dora=is_dora, kind=None if is_small else kind)
+            others = {block.name for block in blocks} - {block.name for block in taken}
+            made = Adapted(
+                module,
+                taken,
+                draw,
+                dropout=dropout,
+                is_dora=is_dora,
+                kind=None if is_small else kind,
+                others=sorted(others),
+            )
             setattr(network.get_submodule(parent), leaf, made)
     return count
 
@@ -128,11 +138,11 @@ def maps(network: Decoder) -> list[tuple[str, list[Block]]]:
 def _blocks(leaf: str, modules: Sequence[str], module: Linear) -> list[Block]:
     targets = MAPS.get(leaf, (leaf,))
     if len(modules) == 1:
-        return [Block(modules[0], leaf if len(targets) > 1 else targets[0], 0, module.out_features, 0, 0.0)]
+        return [Block(modules[0], leaf if len(targets) > 1 else targets[0], 0, module.out_features, module.in_features)]
     assert isinstance(module, Stack) and len(targets) == len(modules) == len(module.rows), (leaf, modules)
     found, begin = [], 0
     for name, target, rows in zip(modules, targets, module.rows, strict=True):
-        found.append(Block(name, target, begin, begin + rows, 0, 0.0))
+        found.append(Block(name, target, begin, begin + rows, module.in_features))
         begin += rows
     return found
 

@@ -30,8 +30,11 @@ class Quantised(nn.Module):
     """A matrix of R rows. 8 bits: 1.06 bytes per weight; 4 bits: 0.56."""
 
     def __init__(self, weight: Float[Tensor, "R D"], kind: Kind) -> None:
-        """`D` is a multiple of 32. A weight is at most half a step off: 1/254 (int8) or 1/16 (int4) of its block's
-        largest; on the side of the sign that int4's largest weight has not, up to 1/8.
+        """`D` is a multiple of 32.
+
+        How far a weight is off at most, as a share of its block's largest: with int8 half a step, 1/254; with int4
+        half a step, 1/16, and up to a whole one, 1/8, for large weights of the sign the largest has not. The scale's
+        own rounding adds 1/2048.
         """
         super().__init__()
         self.kind, self.shape = kind, weight.shape
