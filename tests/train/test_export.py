@@ -1,4 +1,4 @@
-"""An export is loaded from disk and compared with what was trained; what differs is refused, and nothing of it is kept."""
+"""An export is loaded from disk and compared with what was trained; what differs is refused and not kept."""
 
 import json
 from dataclasses import replace
@@ -15,6 +15,9 @@ from hanlin.core import lineage
 from hanlin.core.errors import HanlinError, RefusedError
 from hanlin.core.plugins import find, names
 from hanlin.model import save
+from hanlin.model.adapters import peft
+from hanlin.model.adapters.lora import add
+from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.load import FAMILIES, load
 from hanlin.model.safetensors import open_folder, write
 from hanlin.text.template import ChatTemplate
@@ -286,3 +289,48 @@ def test_no_file_of_the_run_is_changed(tmp_path: Path) -> None:
     after = lineage.file_hashes(run)
     assert after.keys() - before.keys() == {"model/lineage.json"}
     assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize("use", ["lora", "dora"])
+def test_an_adapter_is_merged_and_certified_against_itself_unmerged(tmp_path: Path, use: Any) -> None:
+    base = runs.checkpoint()
+    save.save_folder(base, tmp_path / "base")
+    settings = AdapterSettings(use=use, rank=4)
+    add(base.network, settings, torch.Generator().manual_seed(0))
+    for name, weight in base.network.named_parameters():
+        if weight.requires_grad and "magnitude" not in name:
+            weight.data.normal_(0, 0.2)
+    plain = {"model": {"use": str(tmp_path / "base")}, "adapter": settings.model_dump()}
+    run = runs.run(tmp_path / "run", settings=plain)
+    peft.save(base.network, run / "model", str(tmp_path / "base"), settings)
+    made = exported(run, tmp_path / "folder")
+    assert [(stage.name, not stage.failures) for stage in made.stages] == [("merged", True), ("exported", True)]
+    assert made.stages[0].largest_logit_difference > 0, "merging rounds otherwise than two products do"
+    assert compare(
+        load(tmp_path / "base").network,
+        load(tmp_path / "folder").network,
+        classics(runs.words(), 64),
+        "base",
+        "F32",
+        EXACT,
+    ).failures, "the adapter does something"
+    tree = [(one.lineage.name, one.lineage.kind) for one in lineage.check(tmp_path / "folder")]
+    assert tree == [("folder", "export"), ("adapter", "adapter"), ("data.train[0]", ""), ("base", "")]
+    assert f"{'DoRA' if use == 'dora' else 'LoRA'} adapter, merged" in (tmp_path / "folder" / "README.md").read_text()
+
+
+def test_the_runs_own_validation_rows_are_what_is_compared_on(tmp_path: Path) -> None:
+    (tmp_path / "held.txt").write_text("学而时习之，不亦说乎\nto be or not to be\n", "utf-8")
+    data = {
+        "train": str(tmp_path / "corpus.txt"),
+        "validation": [{"path": str(tmp_path / "held.txt"), "split": "line"}],
+    }
+    settings = {"data": {**data, "context": 64, "cache": str(tmp_path / "cache")}}
+    run = runs.run(tmp_path / "run", runs.checkpoint(), settings=settings)
+    made = exported(run, tmp_path / "folder")
+    assert made.probe == "validation"
+    lines = [runs.words().encode(line) for line in ("学而时习之，不亦说乎", "to be or not to be")]
+    assert len(lines[0]) + len(lines[1]) - 2 <= made.tokens <= len(lines[0]) + len(lines[1]) + 2
+    (tmp_path / "held.txt").unlink()
+    notes = [str(note) for note in export(run, tmp_path / "again")]
+    assert any("compared on classics" in note for note in notes)

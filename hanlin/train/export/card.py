@@ -11,7 +11,8 @@ from typing import Any
 
 from hanlin.core.lineage import Lineage
 from hanlin.train.export.certificate import Certificate
-from hanlin.train.export.trained import Trained, licence_of, objective_name
+from hanlin.train.export.trained import Trained, licence_of
+from hanlin.train.report.folder import objective_name, section, sources
 from hanlin.train.report.read import Reading
 
 
@@ -60,8 +61,7 @@ def _head(made: Certificate, trained: Trained, reading: Reading, licence: str) -
 
 
 def _adapter(trained: Trained) -> str:
-    section = trained.settings.get("adapter")
-    return {"dora": "DoRA"}.get(str(section.get("use")), "LoRA") if isinstance(section, dict) else "LoRA"
+    return {"dora": "DoRA"}.get(str(section(trained.settings, "adapter").get("use")), "LoRA")
 
 
 def _use(made: Certificate, *, has_template: bool) -> str:
@@ -88,9 +88,7 @@ def _use(made: Certificate, *, has_template: bool) -> str:
 def _origin(lineage: Lineage, trained: Trained) -> str:
     """Every ancestor by hash."""
     rows = [f"| {name} | {kind or '–'} | `{digest}` |" for name, kind, digest in _ancestors(lineage)]
-    data = trained.settings.get("data")
-    sources = data.get("train", ()) if isinstance(data, dict) else ()
-    paths = [str(source.get("path") if isinstance(source, dict) else source) for source in sources]
+    paths = sources(trained.settings, "train")
     named = ", ".join(f"`{PurePath(path).name if '://' not in path else path}`" for path in paths)
     said = f"Trained on {named}.\n\n" if named else ""
     table = "\n".join(["| what | kind | SHA-256 |", "|---|---|---|", *rows])

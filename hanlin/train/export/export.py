@@ -20,6 +20,7 @@ import hanlin
 from hanlin.core import lineage
 from hanlin.core.errors import DataError, HanlinError, RefusedError, StoreError
 from hanlin.core.run import replacing
+from hanlin.model.adapters.merge import merged
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.load import load
 from hanlin.model.save import FILE_TYPES, Kind, save_folder, save_gguf
@@ -199,8 +200,6 @@ def _probe(trained: Trained, texts: Sequence[str]) -> tuple[Probe, str]:
 
 def _merged(checkpoint: Checkpoint) -> Checkpoint:
     """A copy with the adapter folded into its weights."""
-    from hanlin.model.adapters.merge import merged
-
     network = copy.deepcopy(checkpoint.network)
     merged(network)
     return replace(checkpoint, network=network, quantised=None)

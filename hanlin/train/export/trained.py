@@ -1,7 +1,6 @@
 """A run folder in; what training left in it out: the network, its adapter, and the record of where it comes from."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from hanlin.core import lineage
 from hanlin.core.errors import DataError, HanlinError, RefusedError, StoreError, WeightsError
 from hanlin.core.home import expanded
 from hanlin.model import safetensors
+from hanlin.model.adapters import peft
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.load import load
-from hanlin.model.store import details, resolve
+from hanlin.model.store import details, find, resolve
 from hanlin.text.tokenizer import Tokenizer
+from hanlin.train.report.folder import objective_name, run_settings, section, sources
 
 ADAPTER = "adapter_config.json"
 HEAD = "head.safetensors"
@@ -57,13 +58,11 @@ def open_trained(run: Path, which: str = "") -> Trained:
     settings = run_settings(run)
     folder = _folder(run, which)
     is_adapter = (folder / ADAPTER).is_file()
-    base = _base_name(folder, settings) if is_adapter else str(_section(settings, "model").get("use", ""))
+    base = _base(folder, settings)
     source = resolve(base) if is_adapter else folder
     checkpoint = load(source)
     if is_adapter:
-        from hanlin.model.adapters import peft
-
-        peft.load(checkpoint.network, folder)
+        peft.load(checkpoint.network, folder, section(settings, "adapter").get("base", "as_is"))
     checkpoint.network.eval().requires_grad_(False)
     if checkpoint.tokenizer is None:
         raise WeightsError(f"{source} has no tokenizer", "put its tokenizer.json beside the weights")
@@ -76,54 +75,37 @@ def open_trained(run: Path, which: str = "") -> Trained:
         settings=settings,
         is_adapter=is_adapter,
         base=base,
-        lineage=lineage.read(folder) or recorded(folder, settings, base, is_adapter=is_adapter),
+        lineage=lineage.read(folder) or recorded(run, folder, settings),
     )
 
 
-def run_settings(run: Path) -> dict[str, Any]:
-    """run.toml of a run folder, as it stands.
-
-    Raises:
-        StoreError: it is no run folder.
-        DataError: the file is damaged.
-    """
-    path = run / "run.toml"
-    if not path.is_file():
-        what = f"{run} is no run folder: it has no run.toml" if run.is_dir() else f"there is no run folder {run}"
-        raise StoreError(what, "name a folder that `hanlin train` made; `hanlin runs` lists them")
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path} is damaged: {error}", "copy the run file there again") from None
-
-
-def recorded(folder: Path, settings: Mapping[str, Any], base: str, *, is_adapter: bool) -> lineage.Lineage:
+def recorded(
+    run: Path, folder: Path, settings: Mapping[str, Any], hashes: Mapping[str, str] | None = None
+) -> lineage.Lineage:
     """Write the lineage of a run's model: its data, base and tokenizer by hash, as far as they are at hand.
+
+    Args:
+        folder: the model, or a checkpoint.
+        hashes: of parents that are known by their hash alone, such as the tokens that were read.
 
     Raises:
         StoreError: the folder cannot be written, or a parent cannot be read.
+        DataError: the lineage of a parent is damaged.
     """
-    parents: dict[str, str | Path] = {}
-    data = _section(settings, "data")
+    parents: dict[str, str | Path] = dict(hashes or {})
     for part in ("train", "validation"):
-        for index, source in enumerate(data.get(part, ())):
-            path = expanded(str(source.get("path", "") if isinstance(source, dict) else source))
-            if path.exists():
-                parents[f"data.{part}[{index}]"] = path
-    tokenizer = str(_section(settings, "tokenizer").get("use", ""))
-    for name, wanted in (("base", base), ("tokenizer", tokenizer)):
-        if wanted:
-            found = _at_hand(wanted)
-            if found is not None:
-                parents[name] = found
+        for index, source in enumerate(sources(settings, part)):
+            if source and expanded(source).exists():
+                parents[f"data.{part}[{index}]"] = expanded(source)
+    own = run / "tokenizer"
+    if own.is_dir() and not lineage.place(own).exists():
+        lineage.record(own, "tokenizer", parents, dict(section(settings, "tokenizer")))
+    base = _base(folder, settings)
+    found = {"base": _at_hand(base), "tokenizer": own if own.is_dir() else None}
+    parents |= {name: path for name, path in found.items() if path is not None}
     facts = {"run": str(settings.get("name", "")), "objective": objective_name(settings), "seed": settings.get("seed")}
     facts |= {"base": base} if base else {}
-    return lineage.record(folder, "adapter" if is_adapter else "checkpoint", parents, facts)
-
-
-def objective_name(settings: Mapping[str, Any]) -> str:
-    """The objective of a run file."""
-    return str(_section(settings, "objective").get("use", "next_token"))
+    return lineage.record(folder, "adapter" if (folder / ADAPTER).is_file() else "checkpoint", parents, facts)
 
 
 def licence_of(base: str) -> str:
@@ -137,10 +119,8 @@ def licence_of(base: str) -> str:
 
 def _at_hand(name: str) -> Path | None:
     """A model that is here; one that went away is no reason not to export what came from it."""
-    from hanlin.model.store import find
-
     try:
-        return find(name)
+        return find(name) if name else None
     except (StoreError, RefusedError):
         return None
 
@@ -171,9 +151,16 @@ def _folder(run: Path, which: str) -> Path:
     return found
 
 
-def _base_name(folder: Path, settings: Mapping[str, Any]) -> str:
-    base = safetensors.read_json(folder / ADAPTER).get("base_model_name_or_path")
-    base = base or _section(settings, "model").get("use")
+def _base(folder: Path, settings: Mapping[str, Any]) -> str:
+    """Name of the model that a run started from; empty for a new one.
+
+    Raises:
+        WeightsError: an adapter that does not say.
+    """
+    use = str(section(settings, "model").get("use", ""))
+    if not (folder / ADAPTER).is_file():
+        return use
+    base = safetensors.read_json(folder / ADAPTER).get("base_model_name_or_path") or use
     if not isinstance(base, str) or not base:
         raise WeightsError(f"{folder / ADAPTER} names no base model", "set base_model_name_or_path in it")
     return base
@@ -189,8 +176,3 @@ def _kind(source: Path) -> Float:
         most = max(sizes, key=lambda kind: sizes[kind])
         return next((kind for kind in get_args(Float) if kind == most), "F32")
     return "F16"
-
-
-def _section(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = settings.get(name)
-    return found if isinstance(found, dict) else {}

@@ -10,9 +10,11 @@ from typing import Any
 import tomli_w
 from jinja2 import Environment, StrictUndefined
 
+from hanlin.core import lineage
 from hanlin.core.run import replacing
 from hanlin.train.report.compare import FIGURES, Comparison
 from hanlin.train.report.curves import Curve, Label, curves, picture
+from hanlin.train.report.folder import sources
 from hanlin.train.report.read import Reading, as_object, read
 
 REPORT = "report.html"
@@ -146,15 +148,15 @@ def _plan(plan: Mapping[str, Any]) -> list[Block]:
         return []
     actual = actual if isinstance(actual, dict) else {}
     head = (Label("figure", "指标"), Label("predicted", "预计"), Label("actual", "实际"))
-    rows = tuple((name, _interval(value), shown(actual.get(name))) for name, value in predicted.items())
-    return [Grid(head, rows)]
+    rows = [(name, _interval(value), shown(actual.get(name))) for name, value in predicted.items()]
+    return [Grid(head, tuple(row for row in rows if row[1]))]
 
 
 def _interval(value: Any) -> str:
-    """A prediction: a number, or one with its bounds."""
+    """A prediction: a number, or one with its bounds; empty for anything else a plan holds."""
     if isinstance(value, dict) and {"low", "value", "high"} <= value.keys():
         return f"{shown(value['value'])} ({shown(value['low'])} – {shown(value['high'])})"
-    return shown(value)
+    return shown(value) if isinstance(value, int | float) else ""
 
 
 def _samples(reading: Reading) -> list[Block]:
@@ -174,12 +176,18 @@ def _notes(reading: Reading) -> list[Block]:
 
 
 def _data(reading: Reading) -> list[Block]:
-    """What the log says of the data."""
-    events = [event for event in reading.events if "data" in (event.get("event"), event.get("kind"))]
-    rows = tuple(
-        (str(key), shown(value))
-        for event in events
-        for key, value in event.items()
-        if key not in ("event", "kind", "seconds")
-    )
-    return [Grid((), rows)] if rows else []
+    """What was read, by hash where the model's lineage has it, and what the log says of it."""
+    model = reading.run / "model"
+    origin = lineage.read(model) if model.is_dir() else None
+    hashes = {parent.name: parent.hash for parent in origin.parents} if origin else {}
+    rows = [
+        (f"data.{part}[{index}]", path, hashes.get(f"data.{part}[{index}]", "–"))
+        for part in ("train", "validation")
+        for index, path in enumerate(sources(reading.settings, part))
+    ]
+    events = [event for event in reading.events if event.get("event") == "data"]
+    told = [
+        (key, shown(value), "") for event in events for key, value in event.items() if key not in ("event", "seconds")
+    ]
+    head = (Label("what", "项目"), Label("path or value", "路径或数值"), Label("SHA-256", "SHA-256"))
+    return [Grid(head, (*rows, *told))] if rows or told else []

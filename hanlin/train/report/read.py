@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from hanlin.core.errors import DataError, shown
-from hanlin.train.export.trained import objective_name, run_settings
+from hanlin.train.report.folder import objective_name, run_settings
 from hanlin.train.step import Step, Validation
 
 METRICS = "metrics.jsonl"
