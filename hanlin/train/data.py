@@ -1,6 +1,7 @@
 """The [data] of a run file and its objective in; encoded examples, and the streams over them, out."""
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +17,9 @@ from hanlin.data.stream import Stream
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train.objective import Objective
 from hanlin.train.settings import RunFile
+
+SILENT_SECONDS = 3.0
+"""Between two sentences about how far encoding is."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,8 @@ class Data:
     def notes(self) -> list[str]:
         """What should be said about it."""
         parts = dict.fromkeys((*self.train, *self.validation))
-        told = [note for part in parts for note in part.notes]
         skips = [part for part in parts if part.skipped_count]
-        told += [f"{part.skipped_count} rows skipped, the first of them: {part.skipped[0]}" for part in skips]
+        told = [f"{part.skipped_count} rows skipped, the first of them: {part.skipped[0]}" for part in skips]
         return list(dict.fromkeys(told))
 
     def stream(self, settings: RunFile, rows: int) -> Stream:
@@ -102,12 +105,15 @@ def read(settings: RunFile, tokenizer: Tokenizer, tokenizer_hash: str) -> Iterat
 
 
 def _encoded(source: SourceSettings, encode, takes, key: str, settings: RunFile) -> Iterator[str]:
-    steps = encoding(source, encode, takes, key, settings.data)
+    steps, said = encoding(source, encode, takes, key, settings.data), time.monotonic()
     while True:
         try:
             done = next(steps)
         except StopIteration as end:
             return end.value
+        if time.monotonic() - said < SILENT_SECONDS:
+            continue
+        said = time.monotonic()
         yield f"encoding {done.file}: {done.examples:,} examples, {done.tokens:,} tokens"
 
 

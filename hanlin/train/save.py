@@ -39,7 +39,7 @@ class Saver:
         Raises:
             CapacityError, StoreError: as `checkpoint.save`.
         """
-        work = self.work
+        work, began = self.work, time.monotonic()
         if work.crew.leads:
             checkpoint.save(
                 work.run,
@@ -53,6 +53,7 @@ class Saver:
             )
         work.crew.wait()
         self.saved = time.monotonic()
+        work.save_seconds = self.saved - began
 
     def restore(self) -> State:
         """Put the last whole checkpoint's weights and optimiser back; returns where it stood.

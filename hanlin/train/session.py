@@ -10,6 +10,7 @@ out/NAME/
 """
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,17 @@ from hanlin.core.errors import RefusedError
 from hanlin.core.run import replacing
 from hanlin.train import checkpoint
 from hanlin.train.crew import Crew
+from hanlin.train.export.trained import recorded
+from hanlin.train.forecast import Forecast
 from hanlin.train.gate.report import Report
 from hanlin.train.loop import fit
 from hanlin.train.metrics import Metrics
 from hanlin.train.prepare import Resume, folder_of, prepare
+from hanlin.train.report.page import write_report
 from hanlin.train.save import Saver, write_model
 from hanlin.train.settings import RunFile
 from hanlin.train.step import Step
+from hanlin.train.tensorboard import Board
 from hanlin.train.validate import judged
 from hanlin.train.work import Work
 
@@ -43,7 +48,7 @@ def session(
     Raises:
         RefusedError: the run folder holds another run, or the gate refuses this one.
     """
-    run = folder_of(settings)
+    run, began = folder_of(settings), time.monotonic()
     claim(settings, run, resume, crew)
     work: Work | None = None
     for found in prepare(settings, resume, crew):
@@ -51,12 +56,12 @@ def session(
             work = found
         yield found
     assert work is not None
-    metrics = Metrics(run, work.state.step) if crew.leads else None
+    records = Records(work, began) if crew.leads else None
     saved = work.state.step
     try:
         for step in fit(work, until):
-            if metrics is not None:
-                metrics.add(step)
+            if records is not None:
+                records.add(step)
             saved = step.number if step.is_saved else saved
             yield step
     except KeyboardInterrupt:
@@ -64,12 +69,42 @@ def session(
             Saver(work).save()
         yield f"stopped after step {work.state.step} of {work.steps}, which is saved; --resume goes on"
         return
-    if work.state.step < work.steps and work.state.worse < (settings.train.patience or work.steps):
+    if records is None:
+        return
+    if records.stop is None:
         yield f"stopped after step {work.state.step} of {work.steps}; --resume goes on"
         return
-    if crew.leads:
-        finish(work)
-        yield f"the model is in {run / MODEL}"
+    finish(work)
+    yield from records.end()
+    yield f"the model is in {run / MODEL}"
+
+
+class Records:
+    """What a run writes down as it goes: metrics, TensorBoard's events, its forecast."""
+
+    def __init__(self, work: Work, began: float) -> None:
+        self.work = work
+        self.metrics = Metrics(work.run, work.state.step)
+        self.board = Board(work.run / "tensorboard", work.state.step + 1)
+        self.forecast = Forecast(work, began)
+        self.stop: str | None = None
+        self.loss: float | None = None
+
+    def add(self, step: Step) -> None:
+        """One step."""
+        self.metrics.add(step)
+        self.board.add(step)
+        self.forecast.add(step)
+        self.stop = step.stop
+        self.loss = step.validation.loss if step.validation else self.loss
+
+    def end(self) -> Iterator[str]:
+        """Predicted beside actual, and the report."""
+        self.board.close()
+        for name, found in (self.forecast.outcome(self.loss) or {}).items():
+            ratio = found["actual"] / found["predicted"]
+            yield f"{name}: predicted {found['predicted']:,.4g}, actual {found['actual']:,.4g} ({ratio - 1:+.0%})"
+        yield f"the report is {write_report(self.work.run)}"
 
 
 def claim(settings: RunFile, run: Path, resume: Resume, crew: Crew) -> None:
@@ -101,3 +136,6 @@ def finish(work: Work) -> None:
         write_model(work, beside)
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
+    settings = work.settings
+    plain = settings.model_dump(mode="json", exclude_none=True)
+    recorded(work.run, folder, plain, {"tokens": work.identity["data"]})

@@ -45,6 +45,8 @@ class Work:
     device: torch.device
     peak: float | None = None
     """Operations per second of this machine's matrix products, measured; None where they were not."""
+    save_seconds: float = 0.0
+    """What the last checkpoint took."""
     crew: Crew = field(default_factory=Crew)
     state: State = field(default_factory=State)
     mean: Mean | None = None
