@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hanlin.model import learning
 from hanlin.model.blocks import Linear, Part, Stack
 from hanlin.model.cache import Slab
 from hanlin.model.rope import Turn, rotate
@@ -99,7 +100,10 @@ class Attention(Part):
     def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
         """What each position gathers from those it sees; keys and values are put into the slab."""
         batch, new, _ = x.shape
-        qk, v = self._heads(self.qkv(x), batch, new)
+        qkv = self.qkv(x)
+        if slab is None and self.cap is None and new > 1 and learning.is_learning(qkv):
+            return self.out(self._learning(qkv, view))
+        qk, v = self._heads(qkv, batch, new)
         if view.turn is not None:
             qk = rotate(qk, view.turn)
         q = qk.narrow(2, 0, self.heads)
@@ -115,6 +119,16 @@ class Attention(Part):
             return self.out(attend(q, k, v, view, self.scale, self.cap).reshape(batch, 1, -1))
         gathered = attend(q.transpose(1, 2), k, v, view, self.scale, self.cap)
         return self.out(gathered.transpose(1, 2).reshape(batch, new, -1))
+
+    def _learning(self, qkv: Float[Tensor, "B T F"], view: View) -> Float[Tensor, "B T G"]:
+        """What is gathered, where gradients will be asked for."""
+        batch, new, _ = qkv.shape
+        if self.query_norm is None:
+            heads = qkv.view(batch, new, -1, self.head_width)
+        else:
+            heads = torch.cat(self._heads(qkv, batch, new), 2)
+        turn = None if view.turn is None else view.turn[:2]
+        return learning.attended(heads, self.kv_heads, turn, view.mask, self.scale)
 
     def _heads(self, qkv: Tensor, batch: int, new: int) -> tuple[Tensor, Tensor]:
         """Queries and keys together, normed where they are, and values: `(B, T, heads, E)` each."""

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from hanlin.model import learning
 from hanlin.model.keys import Keys
 
 Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
@@ -96,6 +97,8 @@ class Linear(Part, nn.Linear):
     def forward(self, input: Float[Tensor, "*b D"]) -> Float[Tensor, "*b F"]:  # noqa: A002  torch's name for it
         """Of each position by itself."""
         own = self._parameters
+        if torch.is_grad_enabled():
+            return learning.linear(input, own["weight"], own["bias"])  # pyright: ignore[reportArgumentType]
         return F.linear(input, own["weight"], own["bias"])  # pyright: ignore[reportArgumentType]
 
 
@@ -114,6 +117,8 @@ class RMSNorm(Part):
         gain: Any = self._parameters["weight"]
         if self.is_centred:
             gain = 1 + gain.float()
+        if learning.is_learning(x, gain):
+            return learning.normed(x, gain, self.epsilon)
         if x.dtype != torch.float32 or x.device.type != "cpu":
             return F.rms_norm(x.float(), (self.width,), gain.float(), self.epsilon).type_as(x)
         # torch's own is ten kernels on a CPU, these are five: a twentieth of a small model's time per token.
@@ -151,11 +156,20 @@ class GatedMLP(Part):
         self.gate_up = Stack(width, (mlp, mlp), has_bias)
         self.down = Linear(mlp, width, bias=has_bias)
         self.act = ACTIVATIONS[act]
+        self.name_of_act: Activation = act
 
     def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
         """Of each position by itself."""
+        if torch.is_grad_enabled() and learning.is_learning(x, *self.parameters()):
+            return self._learning(x)
         gate, up = self.gate_up(x).chunk(2, -1)
         return self.down(self.act(gate) * up)
+
+    def _learning(self, x: Tensor) -> Tensor:
+        wide, down = self.gate_up, self.down
+        if is_plain(wide) and is_plain(down):
+            return learning.gated_mlp(x, wide.weight, wide.bias, down.weight, down.bias, self.name_of_act)
+        return down(learning.gated(wide(x), self.name_of_act))
 
 
 class MLP(Part):
@@ -170,6 +184,11 @@ class MLP(Part):
     def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
         """Of each position by itself."""
         return self.down(self.act(self.up(x)))
+
+
+def is_plain(module: nn.Module) -> bool:
+    """A linear map and no more: without an adapter, and nobody watches it."""
+    return type(module) in (Linear, Stack)
 
 
 class Experts(Part):
