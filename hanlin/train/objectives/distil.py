@@ -112,7 +112,7 @@ class Objective(objective.Objective):
             return torch.stack((torch.dot(apart, weights), torch.dot(plain, weights)))
 
         weights = batch.weights[mask].float()
-        apart, plain = torch.stack(in_chunks(work, x, wise, batch.targets[mask], weights)).sum(0)
+        apart, plain = torch.stack(in_chunks(work, columns, x, wise, batch.targets[mask], weights)).sum(0)
         total = self.text_share * plain + (1 - self.text_share) * apart
         return Tally(total, float(batch.weights.sum()), {"kl": float(apart.detach()), "nll": float(plain.detach())})
 

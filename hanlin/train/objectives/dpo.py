@@ -10,7 +10,7 @@ https://arxiv.org/abs/2404.19733 (the share of plain learning). Held against TRL
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +47,7 @@ class Objective(objective.Objective):
     """Compare means per token instead of sums, so that long answers weigh no more than short ones."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> "Objective":
         if self.label_smoothing and self.kind in ("ipo", "hinge"):
             raise ValueError(f"label_smoothing means nothing for the kind {self.kind}")
         return self

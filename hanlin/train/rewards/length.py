@@ -1,7 +1,7 @@
 """1 for an answer of the wanted length, less the further it is off: short answers, or long ones, or just right."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ class Reward(rewards.Reward):
     """Characters up to which it is short enough; beyond, the score falls and is 0 at twice as many."""
 
     @model_validator(mode="after")
-    def _is_range(self) -> Self:
+    def _is_range(self) -> "Reward":
         if self.least > self.most:
             raise ValueError(f"no length is at least {self.least} and at most {self.most}")
         return self
