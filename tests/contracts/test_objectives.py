@@ -94,7 +94,7 @@ def test_the_loss_falls_on_a_tiny_batch(name: str) -> None:
     if not gradient(learner, begun).any():
         assert name == "grpo", "nothing to learn in its own examples"
         pytest.skip("by chance all answers of the untrained model are worth the same")
-    for _ in range(12):
+    for _ in range(6):
         optimiser.zero_grad()
         loss(name, learner, given).backward()
         optimiser.step()
