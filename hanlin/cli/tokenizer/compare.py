@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,8 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, Any]]:
         rows += [(language, name, by[language]) for name, by in figures.items()]
     if len(spoken) > 1:
         for name, by in figures.items():
-            total = Figures()
-            for one in by.values():
-                total += one
-            total.words = 0 if by["Chinese"].bytes else total.words
+            total = sum(by.values(), Figures())
+            total = replace(total, words=0) if by["Chinese"].bytes else total
             rows.append(("all", name, total))
     return rows
 

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
 
 from hanlin.text.tokenizer import Tokenizer
 
@@ -24,9 +23,9 @@ RUN = 1 << 15
 """Characters of one language that are encoded at once."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Figures:
-    """What a tokenizer makes of the text of one language; figures add up."""
+    """What a tokenizer makes of the text of one language; figures of several texts add up."""
 
     bytes: int = 0
     characters: int = 0
@@ -38,10 +37,8 @@ class Figures:
     lost_bytes: int = 0
     """Bytes of characters that do not come back when the tokens are decoded."""
 
-    def __iadd__(self, other: "Figures") -> Self:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-        return self
+    def __add__(self, other: "Figures") -> "Figures":
+        return Figures(*(one + two for one, two in zip(vars(self).values(), vars(other).values(), strict=True)))
 
     @property
     def bytes_per_token(self) -> float:
@@ -103,7 +100,7 @@ def compared(tokenizers: dict[str, Tokenizer], blocks: Iterable[str]) -> Iterato
     figures = {name: {spoken: Figures() for spoken in LANGUAGES} for name in tokenizers}
     for spoken, text in runs(blocks):
         for name, tokenizer in tokenizers.items():
-            figures[name][spoken] += measured(tokenizer, spoken, text)
+            figures[name][spoken] = figures[name][spoken] + measured(tokenizer, spoken, text)
         yield figures
 
 
