@@ -80,7 +80,9 @@ WORDS: dict[Language, dict[str, str]] = {
         "text": "第 {number} 篇",
     },
 }
-SPACES = re.compile(r"[^\S\n]{2,}|^[^\S\n]+|[^\S\n]+$|[\t\r\u00a0\u3000]")
+SPACES = re.compile(r"[^\S\n]{2,}|^[^\S\n]+|[^\S\n]+$|[\t\r\u00a0\u3000\u200b\ufeff]")
+TURNS = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the direction of writing, and with it what stands where in a line."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,8 @@ def _marked(kind: Kind, text: str) -> tuple[str, str, str]:
 def legible(piece: Piece) -> str:
     """The text of a piece with what is invisible made visible: line breaks, tabs, spaces at its ends or in a row."""
     text = SPACES.sub(lambda found: visible(found[0].encode()), piece.text)
-    return harmless(text.replace("\r", "␍").replace("\n", "↵\n"))
+    text = TURNS.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
+    return harmless(text.replace("\n", "↵\n"))
 
 
 def _head(row: Row, number: int, language: Language) -> str:

@@ -7,8 +7,9 @@ notices as plain text. To add one, write it and put it into `CHECKS`.
 from collections.abc import Callable, Iterator, Sequence
 
 from hanlin.core.errors import ConfigError, did_you_mean
+from hanlin.data.encoded import Encoded
 from hanlin.train.gate.grading import cut, ends_of, nothing, padding, unending
-from hanlin.train.gate.inputs import Examples, Inputs
+from hanlin.train.gate.inputs import Inputs
 from hanlin.train.gate.labels import counted, labels
 from hanlin.train.gate.report import Facts, Refusal, Report
 from hanlin.train.gate.shares import duplicates, overlap
@@ -121,9 +122,9 @@ def _facts(inputs: Inputs, train: Survey, validation: Survey) -> Facts:
     )
 
 
-def _examples(parts: Sequence[Examples]) -> int:
+def _examples(parts: Sequence[Encoded]) -> int:
     return sum(map(len, parts))
 
 
-def _tokens(parts: Sequence[Examples]) -> int:
+def _tokens(parts: Sequence[Encoded]) -> int:
     return sum(int(part.lengths.sum()) for part in parts)

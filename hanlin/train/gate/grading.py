@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hanlin.core.errors import HanlinError, shown
+from hanlin.data.encoded import Encoded
 from hanlin.text.tokenizer import Tokenizer
-from hanlin.train.gate.inputs import Examples, Inputs, where
+from hanlin.train.gate.inputs import Inputs, where
 from hanlin.train.gate.report import Refusal
 from hanlin.train.gate.survey import Case, Place
 from hanlin.train.look import Piece, look, look_at_row
@@ -145,7 +146,7 @@ def cut(case: Case) -> Iterator[Refusal | str]:
     lost = f", {train.lost:,} of them leave nothing" if inputs.has_answers and train.lost else ""
     told = f"data.context = {context} cuts {number:,} of {of:,} {what} ({number / of:.1%}){lost}, as in "
     told += where(inputs.train, *place)
-    if number / of > limit:
+    if number / of > limit and not inputs.is_labelled:
         fix = f"raise data.context (the longest example has {longest:,} tokens), split long examples, or gate.most_cut"
         yield Refusal("cut", told, fix, sample(inputs, place))
     else:
@@ -156,6 +157,6 @@ def _name(tokenizer: Tokenizer, token: int) -> str:
     return f"{shown(tokenizer.backend.id_to_token(token))} ({token})"
 
 
-def _first(parts: Sequence[Examples]) -> Place:
+def _first(parts: Sequence[Encoded]) -> Place:
     """The first example there is."""
     return next((number, 0) for number, part in enumerate(parts) if len(part))

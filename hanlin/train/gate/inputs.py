@@ -3,38 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Int64, UInt64
-
-from hanlin.data.batch import Batch, Marked
+from hanlin.data.batch import Batch
+from hanlin.data.encoded import Encoded
 from hanlin.data.example import Chat, Completion, Labelled, Preference, Question, Rated
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train.settings import RunFile
-
-
-@runtime_checkable
-class Examples(Protocol):
-    """Encoded examples of one source, in memory or on disk."""
-
-    @property
-    def lengths(self) -> Int64[np.ndarray, " N"]:
-        """Tokens of each."""
-        ...
-
-    @property
-    def hashes(self) -> UInt64[np.ndarray, " N"]:
-        """Of each one's content: equal for exact copies."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Marked: ...
-
-    def where(self, index: int, /) -> tuple[str, int]:
-        """File and line of an example."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +16,9 @@ class Inputs:
     """A run before its first step."""
 
     run: RunFile
-    train: Sequence[Examples]
+    train: Sequence[Encoded]
     """One for each source."""
-    validation: Sequence[Examples]
+    validation: Sequence[Encoded]
     tokenizer: Tokenizer
     """What the examples were encoded with."""
     rows: int
@@ -79,6 +53,11 @@ class Inputs:
         return self.run.data.packing != "wrapped"
 
     @cached_property
+    def is_labelled(self) -> bool:
+        """Whole texts with a class or a number, which may well be told from a part of the text."""
+        return self._takes(Labelled)
+
+    @cached_property
     def is_chat(self) -> bool:
         """The chat template writes what the model reads."""
         return self._takes(Chat, Preference, Rated, Question) and self.tokenizer.template is not None
@@ -92,7 +71,7 @@ class Inputs:
         return bool(set(kinds) & set(self.run.objective.TAKES))
 
 
-def where(parts: Sequence[Examples], part: int, index: int) -> str:
+def where(parts: Sequence[Encoded], part: int, index: int) -> str:
     """ "FILE, line N" of an example."""
     file, line = parts[part].where(index)
     return f"{file}, line {line}"

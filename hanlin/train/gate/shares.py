@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 from hanlin.core.errors import shown
+from hanlin.data.encoded import Encoded
 from hanlin.train.gate.grading import sample
-from hanlin.train.gate.inputs import Examples, where
+from hanlin.train.gate.inputs import where
 from hanlin.train.gate.report import Refusal
-from hanlin.train.gate.survey import Case, Place, blocks, chosen
+from hanlin.train.gate.survey import Case, Indices, Place, blocks, chosen
 from hanlin.train.gate.words import RUN, Words, runs
 
 MOST_TRAINING = 40_000_000
@@ -120,7 +121,7 @@ class _Index:
         return (count >= 2) & (count * 2 > examples)
 
 
-def _index(parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]], words: Words) -> _Index:
+def _index(parts: Sequence[Encoded], which: Sequence[Indices], words: Words) -> _Index:
     found, owners, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], []
     for block, _ in blocks(parts, which):
         numbers: list[int] = []
@@ -138,9 +139,7 @@ def _index(parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]], 
     return _Index(hashes, pairs[0], pairs[1], places, table, np.zeros(len(hashes), np.int64))
 
 
-def _seen(
-    parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]], words: Words, index: _Index
-) -> dict[int, Place]:
+def _seen(parts: Sequence[Encoded], which: Sequence[Indices], words: Words, index: _Index) -> dict[int, Place]:
     """Count the training examples that have each run; of each, the first."""
     first: dict[int, Place] = {}
     if not len(index.hashes):
@@ -158,7 +157,7 @@ def _seen(
     return first
 
 
-def _distinct(parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]]) -> list[Int64[np.ndarray, " n"]]:
+def _distinct(parts: Sequence[Encoded], which: Sequence[Indices]) -> list[Indices]:
     """The examples without the copies of others: a text that stands there often is no formula for that."""
     hashes = np.concatenate([part.hashes[indices] for part, indices in zip(parts, which, strict=True)])
     is_first = np.zeros(len(hashes), bool)
@@ -167,15 +166,13 @@ def _distinct(parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]
     return [indices[keep] for indices, keep in zip(which, np.split(is_first, borders), strict=True)]
 
 
-def _without(
-    parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]], others: Sequence[Examples]
-) -> list[Int64[np.ndarray, " n"]]:
+def _without(parts: Sequence[Encoded], which: Sequence[Indices], others: Sequence[Encoded]) -> list[Indices]:
     """The examples that are not exactly among `others`."""
     theirs = np.concatenate([part.hashes for part in others])
     return [indices[~np.isin(part.hashes[indices], theirs)] for part, indices in zip(parts, which, strict=True)]
 
 
-def _place(parts: Sequence[Examples], number: int) -> Place:
+def _place(parts: Sequence[Encoded], number: int) -> Place:
     """Part and index of an example counted through all parts."""
     for part, examples in enumerate(parts):
         if number < len(examples):

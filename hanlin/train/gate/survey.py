@@ -11,13 +11,17 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from hanlin.data.batch import Marked
+from hanlin.data.encoded import Encoded
 from hanlin.text.tokenizer import Tokenizer
-from hanlin.train.gate.inputs import Examples, Inputs
+from hanlin.train.gate.inputs import Inputs
 
 MOST_TOKENS = 40_000_000
 """Tokens to read at most; more are sampled."""
 BLOCK = 1 << 19
 """Tokens in a block."""
+
+Indices = Int64[np.ndarray, " _"]
+"""Numbers of examples."""
 
 Place = tuple[int, int]
 """Which part, which example of it."""
@@ -88,14 +92,14 @@ class Case:
     validation: Survey
 
 
-def chosen(parts: Sequence[Examples], most: int) -> list[Int64[np.ndarray, " n"]]:
+def chosen(parts: Sequence[Encoded], most: int) -> list[Indices]:
     """Which examples of each part to read, so that they have about `most` tokens: all, or every n-th."""
     tokens = sum(int(part.lengths.sum()) for part in parts)
     stride = max(1, -(-tokens // most))
     return [np.arange(0, len(part), stride) for part in parts]
 
 
-def blocks(parts: Sequence[Examples], which: Sequence[Int64[np.ndarray, " n"]]) -> Iterator[tuple[Block, list[Marked]]]:
+def blocks(parts: Sequence[Encoded], which: Sequence[Indices]) -> Iterator[tuple[Block, list[Marked]]]:
     """The examples in blocks of about `BLOCK` tokens, and as they are."""
     texts: list[Marked] = []
     places: list[Place] = []
@@ -127,7 +131,7 @@ def _joined(texts: list[Marked], places: list[Place]) -> Block:
     return Block(ids, graded, np.array(is_divisible, bool), starts, places)
 
 
-def survey(parts: Sequence[Examples], tokenizer: Tokenizer, ends: frozenset[int], most: int, shifts: bool) -> Survey:
+def survey(parts: Sequence[Encoded], tokenizer: Tokenizer, ends: frozenset[int], most: int, shifts: bool) -> Survey:
     """Count.
 
     Args:
@@ -151,6 +155,9 @@ def survey(parts: Sequence[Examples], tokenizer: Tokenizer, ends: frozenset[int]
                 found.label_places.append(place)
             else:
                 found.unlabelled += 1
+            if example.labels and example.facts and example.facts.get("cut"):  # see hanlin.train.last
+                found.long += 1
+                found.first_long = found.first_long or place
             if not len(example.ids):
                 found.blank += 1
                 found.first_blank = found.first_blank or place

@@ -18,7 +18,7 @@ from hanlin.text.message import Message
 from hanlin.text.template import ChatTemplate
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train.gate.check import inspect
-from hanlin.train.gate.inputs import Examples, Inputs
+from hanlin.train.gate.inputs import Inputs
 from hanlin.train.gate.report import Refusal
 from train.gate.cases import chat, encoded, run, sentence
 
@@ -37,7 +37,7 @@ def refused(inputs: Inputs, name: str) -> Refusal:
     return one
 
 
-def changed(examples: Examples, mark: Any) -> Encoded:
+def changed(examples: Encoded, mark: Any) -> Encoded:
     """Every example through `mark`."""
     return in_memory([mark(examples[number]) for number in range(len(examples))], "chats.jsonl")
 
@@ -254,7 +254,7 @@ def test_tokens_that_mean_something_else_to_the_model_are_refused_new_ones_are_n
     vocabulary["!"], vocabulary["~"] = vocabulary["~"], vocabulary["!"]
     swapped = type(tokenizer.backend).from_str(json.dumps(other))
     one = refused(make(base=copy_of(tokenizer, backend=swapped)), "vocabulary")
-    assert "2 of 49,152" in one.what and "'!' there and '~'" in one.what
+    assert "2 of 49,152" in one.what and "17 is '~' there and '!' in" in one.what
     grown = type(tokenizer.backend).from_str(plain)
     grown.add_tokens([AddedToken("<new>", special=True)])
     more = copy_of(tokenizer, backend=grown, vocab_size=tokenizer.vocab_size + 1)
