@@ -24,11 +24,11 @@ from hanlin.data.encoded import KINDS, Arrays, Builder, Encoded
 from hanlin.data.example import Example, Text
 from hanlin.data.files import files
 from hanlin.data.hashes import hashed
-from hanlin.data.opened import File
+from hanlin.data.opened import File, foreign
 from hanlin.data.read import Read, examples
 from hanlin.data.settings import DataSettings, SourceSettings
 
-VERSION = 1
+VERSION = 2
 AT_ONCE = 256
 MOST_CHARACTERS = 1 << 22
 """Of a batch of texts to encode."""
@@ -96,7 +96,7 @@ def encoding(
                 raise DataError(
                     f"{which}: no example is left", sink.skipped[0] if sink.skipped else "give it some rows"
                 )
-        sink.finish(digest)
+        sink.finish(digest, [note for some in found for note in foreign(some)])
         if not place.exists():
             beside.rename(place)
     except OSError as error:
@@ -201,7 +201,7 @@ class _Sink:
                 handle.write(b"".join(parts))
                 parts.clear()
 
-    def finish(self, digest: str) -> None:
+    def finish(self, digest: str, notes: Sequence[str]) -> None:
         """Write what tells that all is there."""
         assert self.pairs in (0, self.count), "pairs and single texts in one source"
         if not self.pairs:
@@ -211,6 +211,7 @@ class _Sink:
             "files": list(self.file_numbers),
             "skipped": self.skipped,
             "skipped_count": self.skipped_count,
+            "notes": list(notes),
             "sizes": _sizes(self.folder),
             "has_pairs": self.pairs > 0,
         }
@@ -249,8 +250,8 @@ def _kept(place: Path, digest: str) -> Encoded | None:
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(place, ignore_errors=True)
         return None
-    names, skipped = tuple(about["files"]), tuple(about["skipped"])
-    return Encoded(arrays, digest, names, skipped, about["skipped_count"], rejected=worse)
+    names, skipped, notes = (tuple(about[name]) for name in ("files", "skipped", "notes"))
+    return Encoded(arrays, digest, names, skipped, about["skipped_count"], notes, rejected=worse)
 
 
 def _mapped(folder: Path) -> Arrays:

@@ -56,6 +56,8 @@ class Encoded:
     skipped: tuple[str, ...] = ()
     """The first rows that were left out, as errors tell them."""
     skipped_count: int = 0
+    notes: tuple[str, ...] = ()
+    """What was found and should be said: files in another encoding than UTF-8."""
     rejected: "Encoded | None" = None
     """Example by example the worse ends of preferences."""
     index: Int64[np.ndarray, " n"] | None = field(default=None, repr=False)

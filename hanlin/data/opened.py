@@ -8,7 +8,8 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +164,21 @@ def detected(file: File, head: bytes) -> str:
             return "gb18030"
         raise _undecodable(file, error, 1, 0) from None
     return "utf-8"
+
+
+def foreign(files: Sequence[File]) -> list[str]:
+    """What is to be said of files that are in another encoding than UTF-8, the first of each encoding by name."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        if suffix(file.name) == ".parquet":
+            continue
+        with unpacked(file.path) as source, suppress(DataError, OSError, EOFError, zlib.error):
+            found.setdefault(detected(file, source.read(BLOCK_BYTES)), []).append(file.name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''}: read as {encoding.upper()}"
+        for encoding, names in found.items()
+        if not encoding.startswith("utf-8")
+    ]
 
 
 def _is_chinese(head: bytes) -> bool:

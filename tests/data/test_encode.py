@@ -151,6 +151,16 @@ def test_held_out_examples_depend_on_content_alone_and_copies_stay_together(tmp_
     assert len(held_out(several, 0.0)[1]) == 0
 
 
+def test_another_encoding_than_utf_8_is_said(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_bytes("床前明月光，疑是地上霜。".encode("gb18030"))
+    (tmp_path / "in" / "b.txt").write_text("举头望明月", "utf-8")
+    source = SourceSettings(path=str(tmp_path / "in"))
+    for _ in range(2):
+        (note,) = read(source, Marker()).notes
+        assert note.endswith("a.txt: read as GB18030")
+
+
 def test_labels_of_reviews_come_through_to_the_batch(tmp_path: Path) -> None:
     def mark(examples: Sequence[Example]) -> list[Marked | HanlinError]:
         kinds = [example.label for example in examples if isinstance(example, Labelled)]
