@@ -124,7 +124,7 @@ class GateSettings(Settings):
     most_cut: float = Field(default=0.05, ge=0, le=1)
     """Largest share of answers that the context may cut."""
     most_overlap: float = Field(default=0.05, ge=0, le=1)
-    """Largest share of validation examples that share runs of 13 words, or Chinese characters, with the training data."""
+    """Largest share of validation examples that share runs of 13 words with the training data: see docs/gate.md."""
     allow: tuple[str, ...] = ()
     """Refusals to overrule by name, such as "overlap"; each is said aloud."""
 
