@@ -87,9 +87,9 @@ def test_the_distance_falls_to_little_and_the_teacher_stays() -> None:
     objective = Objective()
     marked = objective.encode(EXAMPLES[2:], tiny.tokenizer(), 128)
     batch = collate([[entry] for entry in marked if isinstance(entry, Marked)], shifts=True, pad=0)
-    tallies = oracle.learnt(objective, taught, batch, 100, 2e-2)
+    tallies = oracle.learnt(objective, taught, batch, 60, 2e-2)
     assert oracle.figures(tallies[0])["kl"] > 1
-    assert oracle.figures(tallies[-1])["kl"] < 0.03
+    assert oracle.figures(tallies[-1])["kl"] < 0.05
     assert torch.equal(before, taught.teacher.embed.weight)
 
 
