@@ -104,7 +104,7 @@ def test_tokens_of_ones_own_are_found_whole(old: Tokenizer) -> None:
 
 
 def test_what_cannot_be_added_is_told(old: Tokenizer, smollm2: Path) -> None:
-    for tokens in (["  "], ["a\0b"], ["the"]):
+    for tokens in (["  "], ["a\0b"], ["the"], ["Ġthe"]):
         with pytest.raises(DataError):
             with_tokens(tokenizer_of(smollm2), tokens)
     with pytest.raises(DataError, match="no pair"):

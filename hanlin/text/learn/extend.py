@@ -50,7 +50,11 @@ def with_tokens(tokenizer: Tokenizer, tokens: Iterable[str]) -> Extension:
         if not token.strip() or "\0" in token:
             raise DataError(f"{shown(token)} cannot be a token", "give each token a text of its own")
     made_of = {token: tuple(tokenizer.encode(token, add_special=False)) for token in asked}
-    known = tuple(token for token in asked if len(made_of[token]) == 1)
+    there = {token: at for token in asked if (at := tokenizer.backend.token_to_id(token)) is not None}
+    for token, at in there.items():
+        if tokenizer.token_text(at) != token:
+            raise DataError(f"{shown(token)} is how the vocabulary spells another token", "leave it out")
+    known = tuple(token for token in asked if len(made_of[token]) == 1 or token in there)
     fresh = [token for token in asked if token not in known]
     if not fresh:
         raise DataError(f"none of {len(asked)} tokens is new: the vocabulary has them all", "give others")
