@@ -210,7 +210,6 @@ def test_the_probe_has_what_tokenizers_trip_over() -> None:
     ("to", "kind", "reason"),
     [
         ("folder", "Q4_0", "no kind of weights"),
-        ("m.gguf", "Q9", "no kind of weights"),
         ("taken.gguf", None, "no export of Hanlin"),
         ("taken", None, "is of no export"),
         ("file", None, "is a file"),

@@ -87,7 +87,7 @@ class Reading:
     @property
     def seconds(self) -> float:
         """Of training, all steps together."""
-        return sum(step.seconds for step in self.steps)
+        return sum((step.seconds for step in self.steps), 0.0)
 
     @property
     def tokens_per_second(self) -> float:
