@@ -44,7 +44,8 @@ class Data:
         """What should be said about it."""
         parts = dict.fromkeys((*self.train, *self.validation))
         skips = [part for part in parts if part.skipped_count]
-        told = [f"{part.skipped_count} rows skipped, the first of them: {part.skipped[0]}" for part in skips]
+        told = [note for part in parts for note in part.notes]
+        told += [f"{part.skipped_count} rows skipped, the first of them: {part.skipped[0]}" for part in skips]
         return list(dict.fromkeys(told))
 
     def stream(self, settings: RunFile, rows: int) -> Stream:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from hanlin.core.errors import DataError, RefusedError
 from hanlin.data.batch import Batch
@@ -126,7 +127,7 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
         "tokens": int(sums["tokens"]),
         "graded": int(sums["graded"]),
         "operations": sums["op"],
-        "figures": own_figures,
+        "figures": objective.concluded(own_figures),
     }
 
 
@@ -145,15 +146,15 @@ def _move(work: Work, number: int, count: float) -> float:
         for p in group["params"]
         if p.grad is not None
     ]
-    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) / count
+    norm = _norm(gradients) / count
     if not math.isfinite(norm):
         work.optimiser.zero_grad()
         return norm
-    torch._foreach_mul_(gradients, 1 / count)
+    _scale(gradients, 1 / count)
     if setup.clip and clipped:
-        part = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(clipped))))
+        part = _norm(clipped)
         if part > setup.clip:
-            torch._foreach_mul_(clipped, setup.clip / part)
+            _scale(clipped, setup.clip / part)
     for group in work.optimiser.param_groups:
         group["lr"] = rate * group["scale"]
     work.optimiser.step()
@@ -161,6 +162,16 @@ def _move(work: Work, number: int, count: float) -> float:
     if work.mean is not None:
         work.mean.add(work.learner)
     return norm
+
+
+def _norm(gradients: list[Tensor]) -> float:
+    """Of all of them as one vector."""
+    norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+    return float(torch.linalg.vector_norm(torch.stack(norms)))
+
+
+def _scale(gradients: list[Tensor], factor: float) -> None:
+    torch._foreach_mul_(gradients, factor)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _rate(work: Work, number: int) -> float:

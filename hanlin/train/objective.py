@@ -23,7 +23,7 @@ class Tally(NamedTuple):
 
     total: Float[Tensor, ""]
     """Weighted losses, added; gradients flow from here."""
-    count: float
+    count: float  # pyright: ignore[reportIncompatibleMethodOverride]
     """What they are divided by: weights of tokens, or rows, or pairs."""
     figures: Mapping[str, float] = {}
     """More to report, as sums that are divided by `count`: {"accuracy": 3.0} of 4 rows is 0.75."""
@@ -83,6 +83,11 @@ class Objective(Settings):
         At full length: cutting to the context is the stream's work, and the gate counts what that costs.
         """
         raise NotImplementedError
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What of `NEEDS` it needs with these settings."""
+        return self.NEEDS
 
     def concluded(self, figures: Mapping[str, float]) -> Mapping[str, float]:
         """Figures of a whole, from `Tally.figures` over `Tally.count`: what is no mean, such as F1, is made here."""

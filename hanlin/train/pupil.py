@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hanlin.core.errors import ConfigError
 from hanlin.core.measure import product_speed
 from hanlin.model import safetensors
 from hanlin.model.adapters import peft
 from hanlin.model.adapters.lora import add
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.freeze import freeze
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.load import load
@@ -49,7 +51,10 @@ def build(
         network = new_network(settings.model, tokenizer.vocab_size, settings.data.context, settings.seed).to(dtype)
     else:
         network = base.network
-    needs, reference = settings.objective.NEEDS, None
+    needs, reference = settings.objective.needs, None
+    if "two_way" in needs and network.is_causal:
+        what = f"{settings.objective.use} needs a model that sees both ways; {settings.model.family} sees only back"  # pyright: ignore
+        raise ConfigError(what, 'objective.use="next_token" or "span" teach a decoder')
     if "reference" in needs and settings.adapter is None:
         reference = copy.deepcopy(network).requires_grad_(False).eval()
     if settings.adapter is not None:
@@ -66,8 +71,22 @@ def build(
         nn.init.normal_(head.weight, std=0.02, generator=draw)
     teacher = None
     if "teacher" in needs:
-        teacher = load(resolve(settings.objective.teacher), dtype).network.requires_grad_(False)  # pyright: ignore
+        teacher = _teacher(settings.objective.teacher, tokenizer, dtype)  # pyright: ignore[reportAttributeAccessIssue]
     return Pupil(network, tokenizer, head, reference, teacher)
+
+
+def _teacher(name: str, tokenizer: Tokenizer, dtype: torch.dtype) -> Decoder:
+    """A bigger model, frozen.
+
+    Raises:
+        ConfigError: its tokens are others than the learner's.
+    """
+    found = load(resolve(name), dtype)
+    other = found.tokenizer
+    if other is None or other.backend.get_vocab() != tokenizer.backend.get_vocab():
+        what = f"the teacher {name} has another vocabulary: its logits are about other tokens"
+        raise ConfigError(what, 'take a teacher of the same family, or objective.text="teacher" with its texts as data')
+    return found.network.requires_grad_(False).eval()
 
 
 class Learner(nn.Module):

@@ -11,7 +11,7 @@ out/NAME/
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import tomli_w
@@ -39,7 +39,7 @@ MODEL = "model"
 
 def session(
     settings: RunFile, resume: Resume = Resume(), *, until: int | None = None, crew: Crew = Crew()
-) -> Iterator[str | Report | Work | Step]:
+) -> Generator[str | Report | Work | Step, None, None]:
     """Prepare, train, and write the model: sentences, then the work in hand, then its steps.
 
     Args:

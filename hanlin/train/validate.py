@@ -41,6 +41,7 @@ def validate(work: Work) -> Validation:
                     sums[name] = sums.get(name, 0.0) + float(value)
     sums = crew.added(sums)
     figures = {name: value / sums["count"] for name, value in sums.items() if name not in _OWN}
+    figures = dict(objective.concluded(figures))
     bits = sums["total"] / math.log(2) / sums["bytes"] if sums["bytes"] else None
     seconds = time.perf_counter() - began
     return Validation(sums["total"] / sums["count"], bits, int(sums["tokens"]), seconds, figures)

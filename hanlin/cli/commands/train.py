@@ -91,7 +91,7 @@ def take(settings: Any, options: dict[str, Any], crew: Any = None) -> None:
                     show.step(event)
                     if is_asked:
                         show.end()
-                        show.note(events.throw(KeyboardInterrupt))
+                        show.note(str(events.throw(KeyboardInterrupt)))
                         raise KeyboardInterrupt
                 elif isinstance(event, Report):
                     if crew.leads:

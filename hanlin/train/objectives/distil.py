@@ -41,6 +41,7 @@ class Objective(objective.Objective):
 
     TAKES: ClassVar = (Text, Chat, Completion)
     IS_PACKED: ClassVar = True
+    IS_TEXT: ClassVar = True
     NEEDS: ClassVar = frozenset({"teacher"})
     use: Literal["distil"] = "distil"
     """The file of this objective."""

@@ -103,6 +103,11 @@ class Objective(objective.Objective):
     is_cut_ignored: bool = False
     """Answers cut at max_tokens are not learnt from; they still count in their group's mean."""
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The model as it was only where its answers are held near to it."""
+        return self.NEEDS if self.beta else frozenset()
+
     def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, context: int) -> list[Marked | HanlinError]:
         """The question through the chat template, the answer opened."""
 

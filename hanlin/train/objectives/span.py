@@ -32,6 +32,7 @@ class Objective(objective.Objective):
 
     TAKES: ClassVar = (Text,)
     IS_PACKED: ClassVar = True
+    IS_TEXT: ClassVar = True
     SHIFTS: ClassVar = False
     use: Literal["span"] = "span"
     """The file of this objective."""
