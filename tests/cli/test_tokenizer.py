@@ -119,7 +119,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_extend_learns_from_a_corpus_and_a_list(hanlin, model: Path, tmp_path: Path) -> None:
     corpus, listed = tmp_path / "corpus.txt", tmp_path / "list.txt"
-    corpus.write_text(POEM * 2000, "utf-8")
+    corpus.write_text(POEM * 6000, "utf-8")
     listed.write_text("Hanlin\nllo\n", "utf-8")
     out = tmp_path / "out"
     code, printed, said = hanlin(

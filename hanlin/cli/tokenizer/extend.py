@@ -11,10 +11,10 @@ from hanlin.cli.tokenizer.corpus import Corpus, corpus
 from hanlin.cli.tokenizer.say import empty, note, read, tell_skipped
 from hanlin.core.errors import ConfigError, RefusedError
 
-HELD_SHARE = 64
+HELD_SHARE = 8
 """One in so many stretches of the corpus gives a part that is held out: no new token is learnt from it."""
-HELD_CHARACTERS = 1500
-HELD_STRETCHES = 8
+HELD_CHARACTERS = 600
+HELD_STRETCHES = 4
 
 
 def extend(

@@ -8,13 +8,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
+from hanlin.text.long import AROUND
 from hanlin.text.tokenizer import Tokenizer
 
 HAN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 LETTER = re.compile(r"[^\W\d_]")
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
-CODE = re.compile(r"[{};=<>()\[\]_#&|*/\\$`~^@+]")
+CODE = re.compile(r"[{};=<>()\[\]&|/\\$`^@+]")
 STATEMENT = re.compile(
     r"^\s*(?:#include|def |class |return\b|import |from \w+ import|static |struct |if \(|//|/\*|\$ )"
 )
@@ -80,27 +82,35 @@ def runs(blocks: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield current, held
 
 
-def measured(tokenizer: Tokenizer, language: str, text: str) -> Figures:
-    """The figures of one stretch; special tokens that are spelled out in it are text like any other."""
+def measured(tokenizer: Tokenizer, language: str, text: str, after: str = "") -> Figures:
+    """The figures of one stretch; special tokens that are spelled out in it are text like any other.
+
+    `after` is how the text goes on: an end of text is cut otherwise, two line breaks there are often one token.
+    """
+    whole, rest = _sizes(tokenizer, text + after), _sizes(tokenizer, after)
+    tokens, unknown, lost = (max(0, one - two) for one, two in zip(whole, rest, strict=True))
+    words = 0 if language == "Chinese" else len(text.split())
+    return Figures(len(text.encode()), len(text), words, tokens, unknown, lost)
+
+
+def _sizes(tokenizer: Tokenizer, text: str) -> tuple[int, int, int]:
+    """Tokens of a text, those of them that are unknown, bytes that do not come back."""
+    if not text:
+        return 0, 0, 0
     tokens = tokenizer.encode(text, add_special=False, parse_special=False)
     back = tokenizer.decode(tokens)
     lost = Counter() if back == text else Counter(text) - Counter(back)
-    return Figures(
-        bytes=len(text.encode()),
-        characters=len(text),
-        words=0 if language == "Chinese" else len(text.split()),
-        tokens=len(tokens),
-        unknown=0 if tokenizer.unk is None else tokens.count(tokenizer.unk),
-        lost_bytes=sum(len(character.encode()) * count for character, count in lost.items()),
-    )
+    unknown = 0 if tokenizer.unk is None else tokens.count(tokenizer.unk)
+    return len(tokens), unknown, sum(len(character.encode()) * count for character, count in lost.items())
 
 
 def compared(tokenizers: dict[str, Tokenizer], blocks: Iterable[str]) -> Iterator[dict[str, dict[str, Figures]]]:
     """Figures by name of tokenizer and by language, growing stretch by stretch; the last are the text's."""
     figures = {name: {spoken: Figures() for spoken in LANGUAGES} for name in tokenizers}
-    for spoken, text in runs(blocks):
+    for (spoken, text), (_, after) in pairwise(chain(runs(blocks), [("", "")])):
         for name, tokenizer in tokenizers.items():
-            figures[name][spoken] = figures[name][spoken] + measured(tokenizer, spoken, text)
+            more = measured(tokenizer, spoken, text, after[:AROUND])
+            figures[name][spoken] = figures[name][spoken] + more
         yield figures
 
 
