@@ -9,7 +9,7 @@ import click
 
 from hanlin.cli.tokenizer.corpus import Corpus, corpus
 from hanlin.cli.tokenizer.say import empty, note, read, tell_skipped
-from hanlin.core.errors import ConfigError, RefusedError
+from hanlin.core.errors import ConfigError, TokenizerError
 
 HELD_SHARE = 8
 """One in so many stretches of the corpus gives a part that is held out: no new token is learnt from it."""
@@ -59,16 +59,24 @@ def extend(
         before, after = (made.encode(text, add_special=False, parse_special=False) for made in (old, new))
         # A token of one's own may begin or end within an old one: then, and only then, ids around it differ.
         if not listed and extending.Extension(new, made_of).apart(after) != before:
-            raise RefusedError("held-out text does not keep its old ids", "report this: it is a bug in hanlin")
+            raise TokenizerError(
+                "held-out text would not keep its old ids: this tokenizer takes words whole, whatever the merges say",
+                "give the tokens yourself, with --tokens",
+            )
         told |= {"held_out_bytes": len(text.encode()), "held_out_tokens_before": len(before)}
         told["held_out_tokens"] = len(after)
     told |= _grown(name, dtype, new, made_of, path, held) | {"folder": out}
     if is_json:
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
+    such = " ".join(json.dumps(new.token_text(at), ensure_ascii=False) for at in list(made_of)[-12:])
+    _print(told, such)
+
+
+def _print(told: dict[str, Any], such: str) -> None:
     click.echo(f"{told['tokens_before']:,} tokens, {told['added']:,} new: {told['tokens']:,}")
-    click.echo("such as: " + " ".join(json.dumps(new.token_text(at), ensure_ascii=False) for at in list(made_of)[-12:]))
-    if text:
+    click.echo(f"such as: {such}")
+    if "held_out_tokens" in told:
         fewer = 1 - told["held_out_tokens"] / told["held_out_tokens_before"]
         click.echo(
             f"held-out text of the corpus, {told['held_out_bytes']:,} bytes: {told['held_out_tokens_before']:,} tokens "
@@ -77,7 +85,7 @@ def extend(
         if "bits_per_byte" in told:
             was, now = told["bits_per_byte_before"], told["bits_per_byte"]
             click.echo(f"bits per byte of it: {was:.3f} before, {now:.3f} now, until the model is trained further")
-    click.echo(f"written to {out}: read by hanlin and by Transformers")
+    click.echo(f"written to {told['folder']}: read by hanlin and by Transformers")
 
 
 def _list(file: str) -> tuple[str, ...]:
