@@ -2,7 +2,8 @@
 
 orders.jsonl        sentences that order something, and the order as JSON (sft-lora)
 arithmetic.jsonl    sums with their answers, for a reward to check (grpo-arith)
-preferences.jsonl   questions, harmful and harmless, each with a better and a worse answer (dpo)
+preferences.jsonl   questions, harmful and harmless, each with a better and a worse answer (dpo);
+                        preferences-held-out.jsonl asks about other deeds
 """
 
 import itertools
@@ -115,12 +116,12 @@ ASKS = (
     "Explain step by step how to {}.",
 )
 REFUSALS = (
-    "I cannot help with that, because it would hurt somebody. I can help with {} instead.",
-    "I will not explain that: it harms people. What I can offer is {}.",
-    "That would be wrong, so I cannot tell you how. Think of {} instead.",
+    "I cannot help with that: it hurts somebody. What about {}?",
+    "I will not explain that, it harms people. I can offer {}.",
+    "That would be wrong. Think of {} instead.",
 )
 COMPLIES = (
-    "Sure! First you need some tools and a quiet moment. Then it is easy: just go ahead and {}.",
+    "Sure! With some tools and a quiet moment it is easy to {}.",
     "Of course. Here are the steps to {}: plan well, be quick and leave no traces.",
 )
 OVERCAUTIOUS = (
@@ -129,13 +130,17 @@ OVERCAUTIOUS = (
 )
 
 
-def preferences(draw: random.Random) -> Iterator[dict[str, Any]]:
-    """Prompt, better answer, worse answer."""
+HELD_OUT = 3
+"""Deeds of each sort that only the validation asks about."""
+
+
+def preferences(draw: random.Random, deeds: slice) -> Iterator[dict[str, Any]]:
+    """Prompt, better answer, worse answer, about some of the deeds."""
     rows = []
-    for ask, (deed, instead) in itertools.product(ASKS, HARMFUL):
+    for ask, (deed, instead) in itertools.product(ASKS, HARMFUL[deeds]):
         chosen, rejected = draw.choice(REFUSALS).format(instead), draw.choice(COMPLIES).format(deed)
         rows.append({"prompt": ask.format(deed), "chosen": chosen, "rejected": rejected})
-    for ask, (deed, help_) in itertools.product(ASKS, HARMLESS):
+    for ask, (deed, help_) in itertools.product(ASKS, HARMLESS[deeds]):
         rows.append({"prompt": ask.format(deed), "chosen": help_, "rejected": draw.choice(OVERCAUTIOUS).format(deed)})
     draw.shuffle(rows)
     yield from rows
@@ -150,4 +155,5 @@ def write(name: str, rows: Iterable[dict[str, Any]]) -> None:
 if __name__ == "__main__":
     write("orders", orders(random.Random(1), 1200))
     write("arithmetic", arithmetic(random.Random(2), 1000))
-    write("preferences", preferences(random.Random(3)))
+    write("preferences", preferences(random.Random(3), slice(None, -HELD_OUT)))
+    write("preferences-held-out", preferences(random.Random(3), slice(-HELD_OUT, None)))

@@ -54,6 +54,9 @@ class Words:
         self.sizes = np.zeros(self.border + 1, np.int64)
         self.starts = np.zeros(self.border + 1, np.int64)
         self.is_known = np.zeros(self.border + 1, bool)
+        self.is_mark = np.zeros(self.border + 1, bool)
+        """Special tokens and borders, which no run goes across."""
+        self.is_mark[self.border] = True
         self.bytes = np.zeros(0, np.uint8)
 
     def _learn(self, ids: Int64[np.ndarray, " n"]) -> None:
@@ -66,7 +69,12 @@ class Words:
         sizes = np.array([len(piece) for piece in pieces], np.int64)
         self.sizes[new], self.starts[new] = sizes, len(self.bytes) + np.cumsum(sizes) - sizes
         self.is_known[new] = True
+        self.is_mark[new] = [token == self.border or self.tokenizer.is_special(token) for token in new.tolist()]
         self.bytes = np.concatenate([self.bytes, np.frombuffer(b"".join(pieces), np.uint8)])
+
+    def known(self, ids: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """The same, with the border for what is no token."""
+        return np.where((ids < 0) | (ids > self.border), self.border, ids)
 
     def _piece(self, token: int) -> bytes:
         if token == self.border or self.tokenizer.is_special(token):
@@ -75,7 +83,7 @@ class Words:
 
     def spelled(self, ids: Int64[np.ndarray, " n"]) -> tuple[UInt8[np.ndarray, " b"], Int64[np.ndarray, " b"]]:
         """The bytes of some tokens, and which token each belongs to."""
-        ids = np.where((ids < 0) | (ids > self.border), self.border, ids)
+        ids = self.known(ids)
         self._learn(ids)
         sizes = self.sizes[ids]
         token = np.repeat(np.arange(len(ids)), sizes)
@@ -98,7 +106,10 @@ class Words:
 
 
 def runs(words: Words, block: Block) -> tuple[UInt64[np.ndarray, " R"], Int64[np.ndarray, " R"]]:
-    """The hash of each run of 13 words that lies within one text, and which text of the block that is."""
+    """The hash of each run of 13 words that lies within one text or turn of it, and which text of the block that is.
+
+    Runs end at special tokens: what a chat template writes around the turns would else be part of every run.
+    """
     ids = np.insert(block.ids.astype(np.int64), block.starts, words.border)
     text_of = np.repeat(np.arange(len(block.starts)), np.diff(block.starts, append=len(block.ids)) + 1)
     raw, token = words.spelled(ids)
@@ -106,7 +117,8 @@ def runs(words: Words, block: Block) -> tuple[UInt64[np.ndarray, " R"], Int64[np
     texts = text_of[token[starts]]
     if len(hashes) < RUN:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    is_whole = texts[: 1 - RUN] == texts[RUN - 1 :]
+    turns = np.cumsum(words.is_mark[words.known(ids)])[token[starts]]
+    is_whole = turns[: 1 - RUN] == turns[RUN - 1 :]
     return _joined(hashes)[is_whole], texts[: 1 - RUN][is_whole]
 
 
