@@ -16,14 +16,14 @@ from pathlib import Path
 
 import tomli_w
 
-from hanlin.core.errors import RefusedError
+from hanlin.core.errors import RefusedError, StoreError
 from hanlin.core.run import replacing
 from hanlin.train import checkpoint
 from hanlin.train.crew import Crew
 from hanlin.train.export.trained import recorded
 from hanlin.train.forecast import Forecast
 from hanlin.train.gate.report import Report
-from hanlin.train.loop import fit
+from hanlin.train.loop import fit, is_over
 from hanlin.train.metrics import Metrics
 from hanlin.train.prepare import Resume, folder_of, prepare
 from hanlin.train.report.page import write_report
@@ -49,32 +49,31 @@ def session(
         RefusedError: the run folder holds another run, or the gate refuses this one.
     """
     run, began = folder_of(settings), time.monotonic()
-    claim(settings, run, resume, crew)
+    claim(run, resume, crew)
     work: Work | None = None
     for found in prepare(settings, resume, crew):
         if isinstance(found, Work):
             work = found
         yield found
     assert work is not None
+    if crew.leads:
+        settle(settings, work, resume)
     records = Records(work, began) if crew.leads else None
-    saved = work.state.step
-    try:
-        for step in fit(work, until):
-            if records is not None:
-                records.add(step)
-            saved = step.number if step.is_saved else saved
+    for step in fit(work, until):
+        if records is not None:
+            records.add(step)
+        try:
             yield step
-    except KeyboardInterrupt:
-        if work.state.step != saved:
+        except KeyboardInterrupt:  # only between steps: a step cut in half is no state to go on from
             Saver(work).save()
-        yield f"stopped after step {work.state.step} of {work.steps}, which is saved; --resume goes on"
-        return
-    if records is None:
-        return
-    if records.stop is None:
+            yield f"stopped after step {work.state.step} of {work.steps}, which is saved; --resume goes on"
+            return
+    if not is_over(work):
         yield f"stopped after step {work.state.step} of {work.steps}; --resume goes on"
         return
     finish(work)
+    if records is None:
+        return
     yield from records.end()
     yield f"the model is in {run / MODEL}"
 
@@ -87,7 +86,6 @@ class Records:
         self.metrics = Metrics(work.run, work.state.step)
         self.board = Board(work.run / "tensorboard", work.state.step + 1)
         self.forecast = Forecast(work, began)
-        self.stop: str | None = None
         self.loss: float | None = None
 
     def add(self, step: Step) -> None:
@@ -95,7 +93,6 @@ class Records:
         self.metrics.add(step)
         self.board.add(step)
         self.forecast.add(step)
-        self.stop = step.stop
         self.loss = step.validation.loss if step.validation else self.loss
 
     def end(self) -> Iterator[str]:
@@ -107,32 +104,42 @@ class Records:
         yield f"the report is {write_report(self.work.run)}"
 
 
-def claim(settings: RunFile, run: Path, resume: Resume, crew: Crew) -> None:
-    """Make the run's folder, and write the resolved settings into it.
+def claim(run: Path, resume: Resume, crew: Crew) -> None:
+    """See whether the run's folder is free.
 
     Raises:
         RefusedError: it has checkpoints already, and nobody said what to do with them.
+        StoreError: it cannot be made.
     """
     if not crew.leads:
         return
-    if checkpoint.listed(run) and not resume.is_wanted:
-        if not resume.is_anew:
-            raise RefusedError(
-                f"{run} has the checkpoints of a run", "go on with --resume, or begin anew with --restart"
-            )
-        shutil.rmtree(run / checkpoint.FOLDER)
-        shutil.rmtree(run / MODEL, ignore_errors=True)
-    run.mkdir(parents=True, exist_ok=True)
-    with replacing(run / "run.toml") as sink:
-        sink.write(tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True)).encode())
+    if checkpoint.listed(run) and not (resume.is_wanted or resume.is_anew):
+        raise RefusedError(f"{run} has the checkpoints of a run", "go on with --resume, or begin anew with --restart")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the run folder {run} cannot be made: {error.strerror}"
+        raise StoreError(what, "choose another with out=…") from None
+
+
+def settle(settings: RunFile, work: Work, resume: Resume) -> None:
+    """Nothing was refused: clear away what is to be, and write the resolved settings into the run's folder."""
+    if resume.is_anew:
+        shutil.rmtree(work.run / checkpoint.FOLDER, ignore_errors=True)
+        shutil.rmtree(work.run / MODEL, ignore_errors=True)
+    resolved = settings.model_copy(update={"model": work.settings.model, "train": work.settings.train})
+    with replacing(work.run / "run.toml") as sink:
+        sink.write(tomli_w.dumps(resolved.model_dump(mode="json", exclude_none=True)).encode())
 
 
 def finish(work: Work) -> None:
     """Write the trained model: the running mean of the weights, if the run kept one."""
     folder, beside = work.run / MODEL, work.run / f".{MODEL}"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    with judged(work):
+    with judged(work):  # by all, where the weights are divided
+        if not work.crew.leads:
+            return
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
         write_model(work, beside)
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)

@@ -40,7 +40,7 @@ def take(settings: RunFile) -> Path:
     """Every stage in order, printed as it goes; returns the path of the report."""
     from hanlin.cli.page import page
     from hanlin.cli.tour.guide import Guide
-    from hanlin.cli.tour.notes import Figures
+    from hanlin.cli.tour.notes import Figures, Progress
     from hanlin.cli.tour.print import Printer
     from hanlin.cli.tour.report import Chapter, render
     from hanlin.core.home import expanded
@@ -50,15 +50,19 @@ def take(settings: RunFile) -> Path:
     stages = [find("hanlin.cli.tour.stages", name) for name in settings.stages]
     run = Run(expanded(settings.out), settings)
     guide = Guide(settings, settings.lang or spoken())
-    printer = Printer(page())
+    printer = Printer(page(), guide.lang)
     began, chapters = time.monotonic(), []
     for number, stage in enumerate(stages, 1):
         title, why, started, notes = guide.say(stage.TITLE), guide.say(stage.WHY), time.monotonic(), []
         printer.heading(number, len(stages), title, why)
-        for note in stage.run(guide):
-            printer.show(note)
-            notes.append(note)
-        printer.end_answer()
+        try:
+            for note in stage.run(guide):
+                printer.show(note)
+                if not isinstance(note, Progress):
+                    notes.append(note)
+        finally:
+            printer.end_progress()
+            printer.end_answer()
         chapters.append(Chapter(title, why, time.monotonic() - started, tuple(notes)))
         figures = {name: value for note in notes if isinstance(note, Figures) for name, value in note.values.items()}
         run.log({"stage": settings.stages[number - 1], **figures})

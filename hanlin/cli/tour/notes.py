@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from hanlin.train.look import Piece as Marked
+
 
 @dataclass(frozen=True)
 class Line:
@@ -41,4 +43,18 @@ class Figures:
     values: dict[str, float | int | str]
 
 
-Note = Line | Piece | Table | Plot | Figures
+@dataclass(frozen=True)
+class Row:
+    """A row of training data as the model gets it: what it reads, and what it is graded on."""
+
+    pieces: tuple[Marked, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long work is: a terminal shows it until the next one comes, nothing keeps it."""
+
+    text: str
+
+
+Note = Line | Piece | Table | Plot | Figures | Row | Progress

@@ -6,7 +6,9 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from hanlin.cli.tour.notes import Figures, Line, Note, Piece, Plot, Table
+from hanlin.cli.language import Language
+from hanlin.cli.tour.notes import Figures, Line, Note, Piece, Plot, Progress, Row, Table
+from hanlin.cli.train.show import LEGEND, legible
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,15 @@ class Chapter:
     notes: tuple[Note, ...]
 
 
-def render(title: str, lead: str, lang: str, chapters: Sequence[Chapter]) -> str:
+def render(title: str, lead: str, lang: Language, chapters: Sequence[Chapter]) -> str:
     """The page as HTML. All text is escaped; plots are inlined as SVG."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("hanlin.cli.tour").joinpath("report.html").read_text("utf-8"))
-    shown = [(chapter, [_plain(note) for note in joined(chapter.notes)]) for chapter in chapters]
-    return template.render(title=title, lead=lead, lang=lang, chapters=shown)
+    shown = [
+        (chapter, [_plain(note) for note in joined(chapter.notes) if not isinstance(note, Progress)])
+        for chapter in chapters
+    ]
+    return template.render(title=title, lead=lead, lang=lang, chapters=shown, meanings=LEGEND[lang])
 
 
 def joined(notes: Sequence[Note]) -> list[Note]:
@@ -52,3 +57,8 @@ def _plain(note: Note) -> dict[str, object]:
             return {"kind": "plot", "svg": svg, "alt": alt}
         case Figures(values):
             return {"kind": "figures", "values": values}
+        case Row(pieces):
+            told = [{"kind": piece.kind, "is_special": piece.is_special, "text": legible(piece)} for piece in pieces]
+            return {"kind": "row", "pieces": [piece for piece in told if piece["text"]]}
+        case Progress(text):
+            return {"kind": "line", "text": text}
