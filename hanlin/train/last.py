@@ -12,8 +12,8 @@ from hanlin.core.errors import HanlinError
 from hanlin.data.batch import Batch, Marked
 from hanlin.data.example import Labelled
 from hanlin.text.tokenizer import Tokenizer
+from hanlin.text.whole import Whole, whole
 from hanlin.train.objective import Pupil
-from hanlin.train.plain import ended
 
 
 def framed_to(
@@ -32,37 +32,19 @@ def framed_to(
         keep: the part of a text that stays; of a pair the longer text is cut first.
         between: text between the two of a pair.
     """
-    begin, end = ended(tokenizer)
-    texts = [example.text if example.pair is None else example.text + between for example in examples]
-    first = tokenizer.encode_many(texts, add_special=False, parse_special=False)
-    second = tokenizer.encode_many([example.pair or "" for example in examples], add_special=False, parse_special=False)
-    room = max(context - len(begin) - len(end), 1)
+    rows = [(example.text, example.pair) for example in examples]
+    found = whole(tokenizer, rows, context=context, keep=keep, between=between)
 
-    def marked(example: Labelled, one: list[int] | HanlinError, other: list[int] | HanlinError) -> Marked | HanlinError:
-        for ids in (one, other):
-            if isinstance(ids, HanlinError):
-                return ids
-        assert isinstance(one, list) and isinstance(other, list)
+    def marked(example: Labelled, one: Whole | HanlinError) -> Marked | HanlinError:
+        if isinstance(one, HanlinError):
+            return one
         try:
             labels = numbers(example)
         except HanlinError as error:
             return error
-        sizes = _sizes(len(one), len(other), room)
-        both = zip((one, other), sizes, strict=True)
-        parts = [ids[:size] if keep == "start" else ids[len(ids) - size :] for ids, size in both]
-        lost = len(one) + len(other) - sum(sizes)
-        ids = np.array([*begin, *parts[0], *parts[1], *end], np.int32)
-        return Marked(ids, labels=labels, facts={"cut": lost} if lost else None)
+        return Marked(np.array(one.ids, np.int32), labels=labels, facts={"cut": one.lost} if one.lost else None)
 
-    return [marked(*row) for row in zip(examples, first, second, strict=True)]
-
-
-def _sizes(first: int, second: int, room: int) -> tuple[int, int]:
-    """How much of two texts fits into the room, the longer one being cut first."""
-    if first + second <= room:
-        return first, second
-    short = min(first, second, room // 2)
-    return (short, room - short) if first < second else (room - short, short)
+    return [marked(*row) for row in zip(examples, found, strict=True)]
 
 
 def judged(pupil: Pupil, batch: Batch) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B N"]]:

@@ -15,11 +15,12 @@ from pydantic import Field
 from hanlin.core.errors import ConfigError, HanlinError, RefusedError, shown
 from hanlin.data.batch import Batch, Marked
 from hanlin.data.example import Example, Text
+from hanlin.text.frame import frame
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train import objective
 from hanlin.train.cross_entropy import summed
 from hanlin.train.objective import Pupil, Tally
-from hanlin.train.plain import frame, framed
+from hanlin.train.plain import framed
 from hanlin.train.words import numbered, special
 
 MASKS = ("[MASK]", "<mask>", "<|mask|>")

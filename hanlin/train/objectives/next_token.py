@@ -6,11 +6,12 @@ from typing import ClassVar, Literal
 from hanlin.core.errors import HanlinError
 from hanlin.data.batch import Batch, Marked
 from hanlin.data.example import Example, Text
+from hanlin.text.frame import ended
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train import objective
 from hanlin.train.cross_entropy import summed
 from hanlin.train.objective import Pupil, Tally
-from hanlin.train.plain import ended, framed
+from hanlin.train.plain import framed
 
 
 class Objective(objective.Objective):

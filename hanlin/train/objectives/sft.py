@@ -12,12 +12,12 @@ import numpy as np
 from hanlin.core.errors import DataError, HanlinError
 from hanlin.data.batch import Batch, Marked
 from hanlin.data.example import Chat, Completion, Example
+from hanlin.text.frame import ended
 from hanlin.text.message import Message
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train import graded, objective
 from hanlin.train.cross_entropy import summed
 from hanlin.train.objective import Pupil, Tally
-from hanlin.train.plain import ended
 
 
 class Objective(objective.Objective):

@@ -17,11 +17,12 @@ from pydantic import Field
 from hanlin.core.errors import ConfigError, HanlinError
 from hanlin.data.batch import Batch, Marked
 from hanlin.data.example import Example, Text
+from hanlin.text.frame import ended
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train import objective
 from hanlin.train.cross_entropy import summed
 from hanlin.train.objective import Pupil, Tally
-from hanlin.train.plain import ended, framed
+from hanlin.train.plain import framed
 
 SENTINELS = ("<extra_id_{}>", "<|extra_{}|>", "<|reserved_special_token_{}|>", "<unused{}>", "[unused{}]")
 """How tokens that nothing else uses are spelled: T5, Qwen, Llama 3, Gemma, BERT."""
