@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hanlin.core.errors import CapacityError
 from hanlin.model.attention import View, look
@@ -49,6 +50,8 @@ class Decoder(nn.Module):
         self.norm = norm
         self.unembed = None if config.has_tied_head else nn.Linear(config.width, config.vocabulary, bias=False)
         self.embedding_scale, self.cap = embedding_scale, cap
+        self.is_checkpointed = False
+        """While learning, keep what goes into each layer alone and compute the rest again on the way back."""
         self.ropes = list(dict.fromkeys(sight.rope for sight in sights if sight.rope))
         self.sights = list(dict.fromkeys(sights))
         self.sight_of = [self.sights.index(sight) for sight in sights]
@@ -83,7 +86,10 @@ class Decoder(nn.Module):
         x = self._embedded(tokens, end, places)
         views = self._views(begin, end, cache, x, places, documents)
         for index, (layer, sight) in enumerate(zip(self.layers, self.sight_of, strict=True)):
-            x = layer(x, views[sight], cache.slabs[index] if cache else None)
+            if self.is_checkpointed and cache is None and torch.is_grad_enabled():
+                x = checkpoint(layer, x, views[sight], None, use_reentrant=False)
+            else:
+                x = layer(x, views[sight], cache.slabs[index] if cache else None)
         if cache:
             cache.length = end
         return self.norm(x)

@@ -19,6 +19,7 @@ from hanlin.text.learn.train import learn
 from hanlin.text.learn.train import save as save_tokenizer
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train import checkpoint
+from hanlin.train.compiled import compile_where_it_pays
 from hanlin.train.crew import Crew
 from hanlin.train.data import Data, read, texts
 from hanlin.train.ema import Mean
@@ -29,6 +30,7 @@ from hanlin.train.identity import changes, identity
 from hanlin.train.pupil import Learner, base_of, build, device_of, dtype_of, tokenizer_from
 from hanlin.train.save import fill
 from hanlin.train.settings import RunFile
+from hanlin.train.shards import Shards
 from hanlin.train.size import recipe
 from hanlin.train.work import Work
 
@@ -64,24 +66,30 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
         RefusedError: the gate does not let the run through.
     """
     device = device_of(settings.train.device)
-    dtype, speed, why = dtype_of(settings.train.dtype, device)
+    dtype, speed, why = crew.led(lambda: dtype_of(settings.train.dtype, device))
     yield f"on {device.type} in {why}"
     base = base_of(settings, dtype)
-    tokenizer = base.tokenizer if base else tokenizer_of(settings, crew)
+    tokenizer = base.tokenizer if base else tokenizer_of(settings, crew, is_kept=resume.is_wanted)
     if tokenizer is None:
         raise ConfigError(f"{settings.model.use} has no tokenizer", "take a model that brings one")
     data: Data | None = None
+    if not crew.leads:
+        crew.wait()  # for what the leader leaves in the cache
     for found in read(settings, tokenizer, tokenizer_hash(tokenizer)):
         if isinstance(found, Data):
             data = found
         else:
             yield found
     assert data is not None
+    if crew.leads:
+        crew.wait()
     yield from data.notes()
     settings = settings.model_copy(update={"objective": data.objective})
     yield from _through_the_gate(settings, data, tokenizer, base)
     work = assemble(settings, data, tokenizer, base, dtype, device, crew)
     work.peak = speed
+    if told := compile_where_it_pays(work):
+        yield told
     if resume.is_wanted:
         yield from _resumed(work, resume)
     yield work
@@ -107,6 +115,9 @@ def assemble(
     if not learner.learning():
         raise ConfigError("nothing learns: every part is frozen", "freeze less in model.frozen, or add an [adapter]")
     course = course_of(settings, pupil.network if base is None else None, data)
+    check_crew(settings, course.batch, crew)
+    optimiser = settings.train.optimiser.build(learner, course.rate)
+    is_divided = crew.count > 1 and settings.train.sharding == "fsdp"
     return Work(
         settings=settings,
         run=folder_of(settings),
@@ -115,7 +126,7 @@ def assemble(
         stream=data.stream(settings, course.batch),
         validation=data.held(settings, course.batch),
         learner=learner,
-        optimiser=settings.train.optimiser.build(learner, course.rate),
+        optimiser=optimiser,
         steps=course.steps,
         rate=course.rate,
         batch=course.batch,
@@ -123,9 +134,28 @@ def assemble(
         identity=identity(settings, data.hash, tokenizer_hash(tokenizer)),
         device=device,
         crew=crew,
+        shards=Shards(learner, optimiser, crew, device) if is_divided else None,
         mean=Mean(learner, settings.train.ema) if settings.train.ema else None,
         classes=classes,
     )
+
+
+def check_crew(settings: RunFile, batch: int, crew: Crew) -> None:
+    """Refuses what several processes cannot share.
+
+    Raises:
+        ConfigError: fewer rows than processes, or weights divided where that does not go.
+    """
+    if batch < crew.count:
+        what = f"train.batch = {batch} has too few rows for {crew.count} workers: one of them would have none"
+        raise ConfigError(what, f"train.batch={crew.count}, or --workers {batch}")
+    if crew.count == 1 or settings.train.sharding == "ddp":
+        return
+    if not settings.objective.IS_EVEN:
+        what = f'train.sharding = "fsdp": {settings.objective.use} reads rows in one pass or two, as they come'  # pyright: ignore
+        raise ConfigError(what, 'train.sharding="ddp"')
+    if settings.train.ema:
+        raise ConfigError('train.sharding = "fsdp" keeps no running mean', 'train.ema=0, or train.sharding="ddp"')
 
 
 @dataclass(frozen=True)
@@ -162,8 +192,11 @@ def course_of(settings: RunFile, new: Decoder | None, data: Data) -> Course:
     return Course(max(1, math.ceil((setup.epochs or 1) * rows / batch)), batch, rate)
 
 
-def tokenizer_of(settings: RunFile, crew: Crew) -> Tokenizer:
+def tokenizer_of(settings: RunFile, crew: Crew, *, is_kept: bool = False) -> Tokenizer:
     """The tokenizer of a new model: a model's, or one learnt from the training data, which the run's folder keeps.
+
+    Args:
+        is_kept: take the one that is there already, if there is one.
 
     Raises:
         ConfigError, DataError: as `learn`.
@@ -173,6 +206,9 @@ def tokenizer_of(settings: RunFile, crew: Crew) -> Tokenizer:
         return tokenizer_from(wish.use)
     kept = folder_of(settings) / "tokenizer"
     if not crew.leads:
+        crew.wait()
+        return load_folder(kept)
+    if is_kept and (kept / "tokenizer.json").is_file():
         crew.wait()
         return load_folder(kept)
     learnt = learn(texts(settings), parse(LearnSettings, wish.model_dump(exclude={"use"}), "tokenizer"))

@@ -64,6 +64,7 @@ def build(
             add(network, settings.adapter, draw)
     if settings.model.frozen:
         freeze(network, settings.model.frozen)
+    network.is_checkpointed = settings.model.is_checkpointed
     outputs = settings.objective.outputs(classes)
     head = None
     if outputs:
