@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,8 @@ from hanlin.model.config import Shape
 from hanlin.model.decoder import Decoder
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.safetensors import read_json
+from hanlin.model.store import resolve
+from hanlin.model.store.sources.path import is_adapter
 from hanlin.model.weights import Piece, pieces
 from hanlin.text.folder import load_folder
 from hanlin.text.gguf import from_metadata
@@ -40,17 +43,21 @@ def load(path: Path, dtype: torch.dtype | None = None) -> Checkpoint:
     """Read a model from disk.
 
     Args:
-        path: a Hugging Face folder, a .gguf file, or a folder that holds exactly one.
+        path: a Hugging Face folder, a .gguf file, a folder that holds exactly one, or an adapter's folder: the model it
+            names is loaded from the store, and changed by it.
         dtype: float32 (the default, whatever the file stores), bfloat16 or float16.
 
     Raises:
         WeightsError: the files are damaged, incomplete, or of a family or kind we do not carry.
+        StoreError: the model that an adapter names is not there.
         RefusedError: the checkpoint would have to run code.
         TokenizerError: its tokenizer cannot be built.
     """
     dtype = dtype or torch.float32
     if dtype not in DTYPES:
         raise WeightsError(f"{dtype} is no precision to compute in", f"one of {', '.join(map(str, DTYPES))}")
+    if is_adapter(path):
+        return _load_adapted(path, dtype)
     if path.is_dir():
         ggufs = sorted(path.glob("*.gguf"))
         if (path / "config.json").is_file():
@@ -62,6 +69,20 @@ def load(path: Path, dtype: torch.dtype | None = None) -> Checkpoint:
     elif not path.is_file():
         raise WeightsError(f"{path} is not there", "name a model's folder or a .gguf file")
     return _load_gguf(path, dtype)
+
+
+def _load_adapted(path: Path, dtype: torch.dtype) -> Checkpoint:
+    from hanlin.model.adapters import peft  # it is built on what this file knows
+
+    base = read_json(path / peft.CONFIG).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise WeightsError(
+            f"{path} names no model that it changes", "merge it where you know: hanlin merge MODEL ADAPTER"
+        )
+    checkpoint = load(resolve(base), dtype)
+    peft.load(checkpoint.network, path)
+    checkpoint.network.eval()
+    return replace(checkpoint, path=path, quantised=None)
 
 
 def family(kind: str, attribute: str, where: str) -> ModuleType:

@@ -117,7 +117,7 @@ ASKS = (
 )
 REFUSALS = (
     "I cannot help with that: it hurts somebody. What about {}?",
-    "I will not explain that, it harms people. I can offer {}.",
+    "I will not explain that. I can offer {}.",
     "That would be wrong. Think of {} instead.",
 )
 COMPLIES = (

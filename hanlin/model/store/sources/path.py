@@ -26,8 +26,17 @@ def used_in_place(path: Path) -> Path:
         StoreError: nothing is there, or nothing that is a model.
         RefusedError: only pickled weights, or a link that leaves the folder.
     """
+    if (path / "run.toml").is_file() and (path / "model").is_dir():
+        path = path / "model"  # what a training run left
+    if is_adapter(path):
+        return path
     folder, choice = _looked_at(path)
     return folder / choice.entry if choice.entry else folder / choice.base
+
+
+def is_adapter(path: Path) -> bool:
+    """A folder that changes a model, as PEFT writes it; the model itself lies elsewhere."""
+    return (path / "adapter_config.json").is_file() and not (path / "config.json").is_file()
 
 
 def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetched]:
