@@ -57,10 +57,9 @@ def save(
     tensors: Mapping[str, Tensor],
     *,
     identity: Mapping[str, Any],
-    is_best: bool,
     keep: int,
 ) -> Path:
-    """Write a checkpoint, verify it, name it the latest (and the best), and remove those that are not kept.
+    """Write a checkpoint, verify it, name it the latest, and remove those that are not kept.
 
     Args:
         model: called with a folder, writes the model's files into it.
@@ -102,8 +101,8 @@ def save(
         raise kind(what, "free some disk space, then go on with --resume") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    _name(folder, name, is_best=is_best)
-    _drop(folder, keep)
+    _name(folder, name, f"step-{state.best_step:08d}" if state.best_step is not None else None)
+    _drop(folder, name, keep)
     return folder / name
 
 
@@ -222,15 +221,16 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _name(folder: Path, name: str, *, is_best: bool) -> None:
-    now = index(folder.parent)
-    content = {"latest": name, "best": name if is_best else now.get("best")}
+def _name(folder: Path, name: str, best: str | None) -> None:
+    content = {"latest": name, "best": best}
     with replacing(folder / INDEX) as sink:
         sink.write(json.dumps(content).encode())
 
 
-def _drop(folder: Path, keep: int) -> None:
-    kept = {index(folder.parent).get("best")} | {path.name for path in listed(folder.parent)[-keep:]}
+def _drop(folder: Path, name: str, keep: int) -> None:
+    """Remove what is not kept. Newer ones than `name` are damaged, or the run would not stand before them."""
+    older = [path.name for path in listed(folder.parent) if path.name <= name]
+    kept = {index(folder.parent).get("best")} | set(older[-keep:])
     for path in listed(folder.parent):
         if path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)

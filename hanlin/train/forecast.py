@@ -4,11 +4,14 @@ import time
 
 from hanlin.train import plan
 from hanlin.train.step import Step
+from hanlin.train.validate import SAMPLE_TOKENS
 from hanlin.train.work import Work
 
 STEPS = 8
 """After so many, or a tenth of the run; the first, which warms up, does not count."""
 LEAST = 3
+BY = "steps"
+"""What such a plan is made from."""
 
 
 class Forecast:
@@ -20,8 +23,7 @@ class Forecast:
         self.start_seconds = time.monotonic() - began
         self.is_whole = work.state.step == 0
         """A resumed run is no measure."""
-        known = plan.read(work.run)
-        self.is_planned = known is not None and known["predicted"]["steps"] == work.steps
+        self.is_planned = plan.is_of(plan.read(work.run), work)
         self.seconds: list[float] = []
 
     def add(self, step: Step) -> None:
@@ -30,7 +32,7 @@ class Forecast:
         enough = max(LEAST, min(STEPS, self.work.steps // 10))
         if self.is_whole and not self.is_planned and len(self.seconds) == enough + 1:
             self.is_planned = True
-            plan.write(self.work.run, plan.predicted(self.work, self._trial()))
+            plan.write(self.work, plan.predicted(self.work, self._trial(), BY), BY)
 
     def outcome(self, loss: float | None) -> dict[str, dict[str, float]] | None:
         """At the end: predicted beside actual; None for a run that was resumed, or too short to predict."""
@@ -41,6 +43,8 @@ class Forecast:
     def _trial(self) -> plan.Trial:
         work, steps = self.work, tuple(self.seconds[1:])
         row_seconds = sum(steps) / len(steps) / work.batch
-        validation = row_seconds / 3 * work.settings.train.validation_rows if work.validation else 0.0
+        held = work.validation.facts().rows if work.validation else 0
+        validation = row_seconds / 3 * min(held, work.settings.train.validation_rows)
+        sample = SAMPLE_TOKENS * row_seconds / 3 / work.settings.data.context
         disk = sum(file.stat().st_size for file in (work.run / "checkpoints").rglob("*") if file.is_file())
-        return plan.Trial(steps, self.start_seconds, validation, work.save_seconds, plan.peak_bytes(), disk)
+        return plan.Trial(steps, self.start_seconds, validation, sample, work.save_seconds, plan.peak_bytes(), disk)

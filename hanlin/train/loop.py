@@ -20,6 +20,7 @@ from torch import Tensor
 from hanlin.core.errors import DataError, RefusedError
 from hanlin.data.batch import Batch
 from hanlin.train import cost
+from hanlin.train.objective import Objective
 from hanlin.train.rows import dealt, graded, moved, part, positions
 from hanlin.train.save import Saver
 from hanlin.train.state import draw_at, seed_torch
@@ -47,7 +48,7 @@ def fit(work: Work, until: int | None = None) -> Iterator[Step]:
         saver.save()
     batches = work.stream.batches(work.state.cursor)
     last = min(work.steps, until or work.steps)
-    while work.state.step < last:
+    while work.state.step < last and not is_over(work):
         began = time.perf_counter()
         batch, cursor = next(batches)
         waited = time.perf_counter() - began
@@ -70,19 +71,20 @@ def fit(work: Work, until: int | None = None) -> Iterator[Step]:
         step = Step(number=number, seconds=seconds, waiting_seconds=waited, **outcome)
         if number == last or number % (setup.validate_every or max(1, work.steps // 10)) == 0:
             step = _looked_at(work, step)
-        if 0 < setup.patience <= work.state.worse:
-            step = replace(step, stop="patience")
-        elif number == work.steps:
-            step = replace(step, stop="steps")
-        if step.stop or number == last or saver.is_due(number):
-            saver.save(is_best=work.state.best_step == number)
-            step = replace(step, is_saved=True)
-        elif step.validation and step.validation.is_best:
-            saver.save(is_best=True)
-            step = replace(step, is_saved=True)
-        yield step
+        if is_over(work):
+            step = replace(step, stop="steps" if number == work.steps else "patience")
+        is_due = bool(step.stop) or number == last or work.state.best_step == number or saver.is_due(number)
+        yield replace(step, is_saved=is_due)  # told first: what is saved must not be missing from what was told
+        if is_due:
+            saver.save()
         if step.stop:
             return
+
+
+def is_over(work: Work) -> bool:
+    """The last step is made, or validation has not improved for as long as patience lasts."""
+    state, patience = work.state, work.settings.train.patience
+    return state.step >= work.steps or 0 < patience <= state.worse
 
 
 def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
@@ -94,7 +96,7 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
     own = moved(dealt(batch, crew.rank, crew.count), work.device)
     pupil.network.eval()
     with torch.no_grad():
-        own = objective.gathered(pupil, own, draw_at(work.settings.seed, number, 1 + crew.rank))
+        own = _gathered(work, own, number)
     pupil.network.train()
     learning = list(work.learner.learning().values())
     sums: dict[str, float] = {"total": 0.0, "count": 0.0}
@@ -106,15 +108,19 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
             tally.total.backward()
         _add(sums, {"total": float(tally.total.detach()), "count": tally.count, **tally.figures})
         operations += cost.of_batch(pupil.network, some)
+    _keep_pace(work, own)
     sums = crew.added({**sums, "rows": own.rows, "tokens": positions(own), "graded": graded(own), "op": operations})
     if not sums["count"]:
-        work.optimiser.zero_grad()
+        work.learner.zero_grad()
         raise DataError(f"step {number}: nothing in its {batch.rows} rows is graded", "look with --show 5")
     loss = sums["total"] / sums["count"]
     if _is_spike(work, loss):
-        work.optimiser.zero_grad()
+        work.learner.zero_grad()
         return None
-    crew.add_gradients(learning)
+    if work.shards is None:
+        crew.add_gradients(learning)
+    else:
+        work.shards.take_gradients()
     norm = _move(work, number, sums["count"])
     if not math.isfinite(norm):
         return None
@@ -129,6 +135,24 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
         "operations": sums["op"],
         "figures": objective.concluded(own_figures),
     }
+
+
+def _gathered(work: Work, own: Batch, number: int) -> Batch:
+    """The rows with what only the model can add."""
+    objective, draw = work.settings.objective, draw_at(work.settings.seed, number, 1 + work.crew.rank)
+    if type(objective).gathered is Objective.gathered:
+        return own
+    with work.whole():  # processes generate for as long as each needs to
+        return objective.gathered(work.pupil, own, draw)
+
+
+def _keep_pace(work: Work, own: Batch) -> None:
+    """Where the weights are divided, all processes make as many passes: one more, that counts for nothing."""
+    if work.shards is None:
+        return
+    passes = math.ceil(own.rows / work.rows)
+    for _ in range(max(work.crew.told(passes)) - passes):
+        (work.settings.objective.loss(work.pupil, part(own, 0, 1)).total * 0.0).backward()
 
 
 _COUNTS = frozenset({"total", "count", "rows", "tokens", "graded", "op"})
@@ -146,13 +170,13 @@ def _move(work: Work, number: int, count: float) -> float:
         for p in group["params"]
         if p.grad is not None
     ]
-    norm = _norm(gradients) / count
+    norm = _norm(work, gradients) / count
     if not math.isfinite(norm):
         work.optimiser.zero_grad()
         return norm
     _scale(gradients, 1 / count)
     if setup.clip and clipped:
-        part = _norm(clipped)
+        part = _norm(work, clipped)
         if part > setup.clip:
             _scale(clipped, setup.clip / part)
     for group in work.optimiser.param_groups:
@@ -164,10 +188,11 @@ def _move(work: Work, number: int, count: float) -> float:
     return norm
 
 
-def _norm(gradients: list[Tensor]) -> float:
+def _norm(work: Work, gradients: list[Tensor]) -> float:
     """Of all of them as one vector."""
     norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
-    return float(torch.linalg.vector_norm(torch.stack(norms)))
+    norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+    return work.shards.norm(norm) if work.shards else norm
 
 
 def _scale(gradients: list[Tensor], factor: float) -> None:

@@ -1,10 +1,10 @@
 """What a run will cost, before it: a trial of a few real steps in; time, memory, disk and loss with intervals out.
 
-    seconds = start + steps × step + validations × validation + checkpoints × checkpoint
+    seconds = start + steps × step + validations × validation + samples × sample + checkpoints × checkpoint + end
 
-A trial trains for real on the run's own rows, for at most `TRIAL_SECONDS`, and throws the weights away. What earlier
-runs on this machine took beside what was predicted for them corrects the next prediction (`calibration.jsonl` in the
-user's own folder of Hanlin).
+A trial trains for real on the run's own rows, for at most `TRIAL_SECONDS`, and throws the weights away: the work is of
+no further use. What earlier runs on this machine took beside what was predicted for them corrects the next prediction
+(`calibration.jsonl` in the user's own folder of Hanlin).
 """
 
 import json
@@ -14,8 +14,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,11 @@ from hanlin.core.home import home
 from hanlin.core.machine import allowed_memory
 from hanlin.core.run import replacing
 from hanlin.train import loop
-from hanlin.train.known import known_losses, middle, remember
+from hanlin.train.known import known_losses, middle, recipe_of, remember
+from hanlin.train.memory import smaller
+from hanlin.train.rows import positions
 from hanlin.train.save import EVERY_SECONDS, Saver
+from hanlin.train.settings import RunFile
 from hanlin.train.validate import sample, validate
 from hanlin.train.work import Work
 
@@ -32,6 +37,10 @@ NAME = "plan.json"
 CALIBRATION = "calibration.jsonl"
 TRIAL_SECONDS = 20.0
 LEAST_STEPS, MOST_STEPS = 3, 30
+LOOKED = 64
+"""Batches whose sizes are looked at: the widest takes the most memory, the usual one the usual time."""
+END_SECONDS = 2.0
+"""For drawing the report."""
 REMEMBERED = 20
 """Earlier runs that correct a prediction."""
 SPREAD = 0.08
@@ -56,11 +65,11 @@ class Trial:
     """What a few steps took."""
 
     step_seconds: tuple[float, ...]
-    """Of each, the first (which warms up) left out."""
+    """Of each, had it as many positions as a usual one; the first (which warms up) is left out."""
     start_seconds: float
     """From the beginning of the process to the first step."""
     validation_seconds: float
-    """One validation and one sample."""
+    sample_seconds: float
     save_seconds: float
     """One checkpoint."""
     peak_bytes: int
@@ -87,6 +96,8 @@ class Plan:
     """Of the last validation; None where no run like this is known."""
     free_memory_bytes: int
     free_disk_bytes: int
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """What earlier runs corrected `seconds` and `memory_bytes` by."""
     advice: tuple[str, ...] = ()
     """What to change if it does not fit."""
 
@@ -96,47 +107,66 @@ class Plan:
         return self.memory_bytes.value <= self.free_memory_bytes and self.disk_bytes <= self.free_disk_bytes
 
 
-def trial(work: Work, start_seconds: float) -> Trial:
+def trial(work: Work, start_seconds: float, most_seconds: float = TRIAL_SECONDS) -> Trial:
     """Train a few steps and throw them away; the run's folder is not touched.
 
     Args:
         start_seconds: how long preparing took.
+        most_seconds: of steps; at least `LEAST_STEPS` are made.
     """
     with tempfile.TemporaryDirectory(prefix="hanlin-plan-") as folder:
         scratch = replace(work, run=Path(folder))
-        batches = scratch.stream.batches()
-        began, seconds = time.perf_counter(), []
-        for number in range(1, MOST_STEPS + 1):
-            at = time.perf_counter()
-            batch, _ = next(batches)
-            loop.update(scratch, batch, number)
-            seconds.append(time.perf_counter() - at)
-            if number > LEAST_STEPS and time.perf_counter() - began > TRIAL_SECONDS:
-                break
         at = time.perf_counter()
+        looked = [batch for batch, _ in islice(scratch.stream.batches(), LOOKED)]
+        waiting = (time.perf_counter() - at) / LOOKED
+        usual = statistics.fmean(positions(batch) for batch in looked)
+        widest = max(looked, key=lambda batch: batch.tokens.shape[1])
+        began, seconds = time.perf_counter(), []
+        for number, batch in enumerate([looked[0], widest, *looked[1:MOST_STEPS]], 1):
+            at = time.perf_counter()
+            loop.update(scratch, batch, number)
+            seconds.append(waiting + (time.perf_counter() - at) * usual / positions(batch))
+            if number >= LEAST_STEPS and time.perf_counter() - began > most_seconds:
+                break
+        times = [time.perf_counter()]
         if scratch.validation is not None:
             validate(scratch)
+        times.append(time.perf_counter())
         sample(scratch)
-        validated = time.perf_counter()
+        times.append(time.perf_counter())
         Saver(scratch).save()
-        saved = time.perf_counter()
+        times.append(time.perf_counter())
         disk = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    return Trial(tuple(seconds[1:]), start_seconds, validated - at, saved - validated, peak_bytes(), disk)
+    validated, sampled, saved = (after - before for before, after in pairwise(times))
+    return Trial(tuple(seconds[1:]), start_seconds, validated, sampled, saved, peak_bytes(), disk)
 
 
-def predicted(work: Work, found: Trial) -> Plan:
-    """The plan that a trial gives."""
+def run_seconds(found: Trial, settings: RunFile, steps: int) -> float:
+    """What a run of so many steps takes, by its trial."""
+    setup, step = settings.train, statistics.median(found.step_seconds)
+    every = setup.validate_every or max(1, steps // 10)
+    looks = {*range(every, steps + 1, every), steps}
+    samples = sum(not setup.sample_every or number % setup.sample_every == 0 for number in looks)
+    save_every = setup.save_every or max(1, round(EVERY_SECONDS / step))
+    saves = {*range(save_every, steps + 1, save_every), steps} | (looks if found.validation_seconds > 1e-3 else set())
+    return (
+        found.start_seconds
+        + steps * step
+        + len(looks) * found.validation_seconds
+        + samples * found.sample_seconds
+        + (len(saves) + 2) * found.save_seconds  # before the first step, and the model itself
+        + END_SECONDS
+    )
+
+
+def predicted(work: Work, found: Trial, by: str = "trial") -> Plan:
+    """The plan that a trial gives; `by` names what kind of trial, since each errs in its own way."""
     setup = work.settings.train
     step = statistics.median(found.step_seconds)
-    training = work.steps * step
-    validations = max(1, work.steps // (setup.validate_every or max(1, work.steps // 10)))
-    every = setup.save_every or max(1, round(EVERY_SECONDS / step))
-    saves = 2 + work.steps // every
-    seconds = found.start_seconds + training + validations * found.validation_seconds + saves * found.save_seconds
+    seconds = run_seconds(found, work.settings, work.steps)
     deviation = statistics.pstdev(found.step_seconds) / step / math.sqrt(len(found.step_seconds))
-    time_factor, time_spread = _correction("seconds", work)
-    memory_factor, memory_spread = _correction("memory_bytes", work)
-    disk = found.disk_bytes * (setup.keep + 2)
+    time_factor, time_spread = correction("seconds", work, by)
+    memory_factor, memory_spread = correction("memory_bytes", work, by)
     network, losses = work.pupil.network, known_losses(work)
     plan = Plan(
         steps=work.steps,
@@ -145,10 +175,11 @@ def predicted(work: Work, found: Trial) -> Plan:
         learning=sum(weight.numel() for weight in work.learner.learning().values()),
         seconds=_guess(seconds * time_factor, max(SPREAD, 2 * deviation, time_spread)),
         memory_bytes=_guess(found.peak_bytes * memory_factor, max(SPREAD / 2, memory_spread)),
-        disk_bytes=disk,
+        disk_bytes=found.disk_bytes * (setup.keep + 2),
         loss=_guess(*middle(losses)) if losses else None,
         free_memory_bytes=allowed_memory().available_bytes + resident_bytes(),
         free_disk_bytes=shutil.disk_usage(existing(work.run)).free,
+        factors={"seconds": time_factor, "memory_bytes": memory_factor},
     )
     return replace(plan, advice=advice(plan, work))
 
@@ -157,15 +188,8 @@ def advice(plan: Plan, work: Work) -> tuple[str, ...]:
     """What makes a run smaller, most effective first."""
     if plan.fits:
         return ()
-    found = []
-    if plan.memory_bytes.value > plan.free_memory_bytes:
-        if work.rows > 1:
-            found.append(f"train.rows={max(1, work.rows // 2)}: fewer rows per pass, the same result")
-        if work.settings.adapter is None and work.settings.model.use:
-            found.append('adapter.use="lora": learn an addition instead of all weights')
-        if not work.settings.model.is_checkpointed:
-            found.append("model.is_checkpointed=true: compute activations again instead of keeping them")
-        found.append(f"data.context={work.settings.data.context // 2}: shorter rows")
+    is_tight = plan.memory_bytes.value > plan.free_memory_bytes
+    found = smaller(work.settings, work.rows) if is_tight else []
     if plan.disk_bytes > plan.free_disk_bytes:
         found.append("train.keep=1: fewer checkpoints, or another disk with out=…")
     return tuple(found)
@@ -176,11 +200,13 @@ def plain(plan: Plan) -> dict[str, Any]:
     return {**asdict(plan), "fits": plan.fits}
 
 
-def write(run: Path, plan: Plan) -> None:
-    """Keep a plan in the run's folder, for the end of the run."""
-    run.mkdir(parents=True, exist_ok=True)
-    with replacing(run / NAME) as sink:
-        sink.write(json.dumps({"predicted": plain(plan)}, indent=1).encode())
+def write(work: Work, plan: Plan, by: str = "trial", run: Path | None = None) -> None:
+    """Keep a plan in the run's folder (or `run`), for the end of the run."""
+    folder = run or work.run
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / NAME) as sink:
+        kept = {"predicted": plain(plan), "by": by, "recipe": recipe_of(work)}
+        sink.write(json.dumps(kept, indent=1).encode())
 
 
 def read(run: Path) -> dict[str, Any] | None:
@@ -192,15 +218,20 @@ def read(run: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and "predicted" in found else None
 
 
+def is_of(kept: Mapping[str, Any] | None, work: Work) -> bool:
+    """Whether a plan that was read is of this run: the same recipe, for as long."""
+    return kept is not None and kept.get("recipe") == recipe_of(work) and kept["predicted"]["steps"] == work.steps
+
+
 def hold(work: Work, seconds: float, loss: float | None) -> dict[str, dict[str, float]] | None:
     """At the end of a run: predicted beside actual, written into its plan and into the machine's calibration.
 
-    None if there was no plan, or one for another number of steps.
+    None if there was no plan, or one of another run.
     """
     if loss is not None:
         remember(work, loss)
     kept = read(work.run)
-    if kept is None or kept["predicted"]["steps"] != work.steps:
+    if kept is None or not is_of(kept, work):
         return None
     actual = {"seconds": seconds, "memory_bytes": float(peak_bytes())} | ({} if loss is None else {"loss": loss})
     found = {
@@ -210,24 +241,33 @@ def hold(work: Work, seconds: float, loss: float | None) -> dict[str, dict[str, 
     }
     with replacing(work.run / NAME) as sink:
         sink.write(json.dumps({**kept, "actual": actual}, indent=1).encode())
-    line = {"kind": _kind(work), **{name: one["actual"] / one["predicted"] for name, one in found.items()}}
+    # Beside what was predicted before any correction: a correction that is right must not undo itself.
+    factors = kept["predicted"]["factors"]
+    ratios = {name: one["actual"] / one["predicted"] * factors.get(name, 1.0) for name, one in found.items()}
     path = home() / CALIBRATION
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as sink:
-        sink.write(json.dumps(line) + "\n")
+        sink.write(json.dumps({"kind": _kind(work, kept.get("by", "trial")), **ratios}) + "\n")
     return found
 
 
-def _correction(name: str, work: Work) -> tuple[float, float]:
+def correction(name: str, work: Work, by: str = "trial") -> tuple[float, float]:
     """The median of actual over predicted of earlier runs of this kind, and how far they scatter."""
-    try:
-        lines = [json.loads(line) for line in (home() / CALIBRATION).read_text("utf-8").splitlines()]
-    except (OSError, ValueError):
+    ratios = [line[name] for line in _remembered() if line.get("kind") == _kind(work, by) and name in line]
+    if not ratios:
         return 1.0, 0.0
-    ratios = [line[name] for line in lines if line.get("kind") == _kind(work) and name in line][-REMEMBERED:]
-    if len(ratios) < 2:
-        return (ratios[0] if ratios else 1.0), 0.0
-    return statistics.median(ratios), _scatter(ratios)
+    return statistics.median(ratios[-REMEMBERED:]), _scatter(ratios[-REMEMBERED:])
+
+
+def _remembered() -> Iterator[dict[str, Any]]:
+    """What earlier runs came to; a line that was cut short is passed over."""
+    try:
+        lines = (home() / CALIBRATION).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def _scatter(ratios: Sequence[float]) -> float:
@@ -235,10 +275,10 @@ def _scatter(ratios: Sequence[float]) -> float:
     return 1.5 * statistics.median(abs(ratio - middle) for ratio in ratios) / middle
 
 
-def _kind(work: Work) -> str:
+def _kind(work: Work, by: str) -> str:
     """Runs that are wrong in the same way."""
     how = work.settings.adapter.use if work.settings.adapter else "full"
-    return f"{type(work.settings.objective).__module__.rpartition('.')[2]} {how}"
+    return f"{type(work.settings.objective).__module__.rpartition('.')[2]} {how} by {by}"
 
 
 def _guess(value: float, spread: float) -> Guess:

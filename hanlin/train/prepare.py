@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from hanlin.text.learn.settings import LearnSettings
 from hanlin.text.learn.train import learn
 from hanlin.text.learn.train import save as save_tokenizer
 from hanlin.text.tokenizer import Tokenizer
-from hanlin.train import checkpoint
+from hanlin.train import budget, checkpoint, memory
 from hanlin.train.compiled import compile_where_it_pays
 from hanlin.train.crew import Crew
 from hanlin.train.data import Data, read, texts
@@ -27,6 +28,7 @@ from hanlin.train.gate.check import inspect
 from hanlin.train.gate.inputs import Inputs
 from hanlin.train.gate.report import Report
 from hanlin.train.identity import changes, identity
+from hanlin.train.memory import unmade
 from hanlin.train.pupil import Learner, base_of, build, device_of, dtype_of, tokenizer_from
 from hanlin.train.save import fill
 from hanlin.train.settings import RunFile
@@ -65,6 +67,8 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
         DataError: the data cannot be read, or is none.
         RefusedError: the gate does not let the run through.
     """
+    began = time.monotonic()
+    budget.check(settings)
     device = device_of(settings.train.device)
     dtype, speed, why = crew.led(lambda: dtype_of(settings.train.dtype, device))
     yield f"on {device.type} in {why}"
@@ -86,6 +90,18 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
     yield from data.notes()
     settings = settings.model_copy(update={"objective": data.objective})
     yield from _through_the_gate(settings, data, tokenizer, base)
+    if settings.train.budget:
+
+        def make(tried: RunFile) -> Work:
+            return assemble(tried, data, tokenizer, base_of(tried, dtype), dtype, device, Crew())
+
+        found = budget.spent(
+            settings, folder_of(settings), tokenizer.vocab_size, make, began, is_kept=not resume.is_anew
+        )
+        *told, choice = crew.led(lambda: list(found))
+        yield from (sentence for sentence in told if isinstance(sentence, str))
+        assert isinstance(choice, budget.Choice)
+        settings = budget.with_choice(settings, choice)
     work = assemble(settings, data, tokenizer, base, dtype, device, crew)
     work.peak = speed
     if told := compile_where_it_pays(work):
@@ -108,8 +124,11 @@ def assemble(
 
     Raises:
         ConfigError: nothing learns, or settings do not fit together.
+        CapacityError: it clearly does not fit into the memory.
     """
     classes = tuple(getattr(data.objective, "classes", ()))
+    network = base.network if base else unmade(settings, tokenizer.vocab_size)
+    memory.check(network, settings, dtype, passing(settings, settings.train.batch), is_made=base is not None)
     pupil = build(settings, base, tokenizer, classes, dtype)
     learner = Learner(pupil).to(device)
     if not learner.learning():
@@ -130,7 +149,7 @@ def assemble(
         steps=course.steps,
         rate=course.rate,
         batch=course.batch,
-        rows=settings.train.rows or max(1, min(course.batch, PASS_TOKENS // settings.data.context)),
+        rows=passing(settings, course.batch),
         identity=identity(settings, data.hash, tokenizer_hash(tokenizer)),
         device=device,
         crew=crew,
@@ -156,6 +175,11 @@ def check_crew(settings: RunFile, batch: int, crew: Crew) -> None:
         raise ConfigError(what, 'train.sharding="ddp"')
     if settings.train.ema:
         raise ConfigError('train.sharding = "fsdp" keeps no running mean', 'train.ema=0, or train.sharding="ddp"')
+
+
+def passing(settings: RunFile, batch: int) -> int:
+    """Rows per pass."""
+    return settings.train.rows or max(1, min(batch, PASS_TOKENS // settings.data.context))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What of a `Work` goes into a checkpoint, and back out of it."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hanlin.model.load import load
 from hanlin.model.save import save_folder
 from hanlin.train import checkpoint
 from hanlin.train.pupil import save_head
+from hanlin.train.shards import put
 from hanlin.train.state import State
 from hanlin.train.work import Work
 
@@ -31,26 +33,31 @@ class Saver:
     def is_due(self, number: int) -> bool:
         """Whether a checkpoint belongs after this step."""
         every = self.work.settings.train.save_every
-        return number % every == 0 if every else time.monotonic() - self.saved > EVERY_SECONDS
+        if every:
+            return number % every == 0
+        return self.work.crew.led(lambda: time.monotonic() - self.saved > EVERY_SECONDS)
 
-    def save(self, *, is_best: bool = False) -> None:
+    def save(self) -> None:
         """Write a checkpoint of the work as it stands.
 
         Raises:
             CapacityError, StoreError: as `checkpoint.save`.
         """
         work, began = self.work, time.monotonic()
-        if work.crew.leads:
-            checkpoint.save(
-                work.run,
-                work.state,
-                lambda folder: write_model(work, folder),
-                work.optimiser.state_dict(),
-                _tensors(work),
-                identity=work.identity,
-                is_best=is_best,
-                keep=work.settings.train.keep,
-            )
+        moments = work.optimiser.state_dict()
+        if work.shards is not None:
+            moments = work.shards.gathered(moments)
+        with work.whole():
+            if work.crew.leads:
+                checkpoint.save(
+                    work.run,
+                    work.state,
+                    lambda folder: write_model(work, folder),
+                    moments,
+                    _tensors(work),
+                    identity=work.identity,
+                    keep=work.settings.train.keep,
+                )
         work.crew.wait()
         self.saved = time.monotonic()
         work.save_seconds = self.saved - began
@@ -83,8 +90,9 @@ def fill(work: Work, saved: checkpoint.Saved) -> None:
     for name, weight in own.items():
         if name not in kept or kept[name].shape != weight.shape:
             raise WeightsError(f"{saved.path} has no {name} as this run does", "it is of another run: use another out=")
-        weight.copy_(kept[name])
-    work.optimiser.load_state_dict(dict(saved.optimiser))
+        put(weight, kept[name])
+    moments = dict(saved.optimiser)
+    work.optimiser.load_state_dict(work.shards.scattered(moments) if work.shards else moments)
     if work.mean is not None:
         work.mean.load(
             {name.removeprefix("mean."): it for name, it in saved.tensors.items() if name.startswith("mean.")}
@@ -93,11 +101,16 @@ def fill(work: Work, saved: checkpoint.Saved) -> None:
 
 def write_model(work: Work, folder: Path) -> None:
     """The model's files: a Hugging Face folder, or an adapter as PEFT has it; and the head, if there is one."""
+    with work.shards.copied() if work.shards else nullcontext():
+        _written(work, folder)
+
+
+def _written(work: Work, folder: Path) -> None:
     if work.settings.adapter is None:
         save_folder(as_checkpoint(work), folder)
     else:
         peft.save(work.pupil.network, folder, work.settings.model.use, work.settings.adapter)
-    save_head(work.pupil, folder)
+    save_head(work.pupil, work.settings, folder)
 
 
 def as_checkpoint(work: Work) -> Checkpoint:
@@ -118,7 +131,7 @@ def _tensors(work: Work) -> dict[str, Tensor]:
     """What the model's files do not have: adapters' own weights, the head, the running mean."""
     is_small = work.settings.adapter is not None
     own = {
-        f"weight.{name}": weight.detach()
+        f"weight.{name}": weight.detach().clone()
         for name, weight in work.learner.learning().items()
         if is_small or name.startswith("head.")
     }

@@ -51,6 +51,6 @@ class Step:
     notes: tuple[str, ...] = ()
     """Said aloud: a spike, a fallback, a checkpoint."""
     is_saved: bool = False
-    """A checkpoint stands after this step."""
+    """A checkpoint of this step follows."""
     stop: str | None = None
     """Why this is the last step, if it is: "steps", "patience", "budget"."""

@@ -135,19 +135,19 @@ def test_only_the_last_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None
 def test_a_checkpoint_that_was_cut_short_is_passed_over_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    list(fit(tiny.work(tmp_path), until=8))
+    list(fit(tiny.work(tmp_path, train={"keep": 9}), until=8))
     newest = tmp_path / "checkpoints" / "step-00000008"
     file = newest / "state.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     found = checkpoint.latest(tmp_path)
     assert found is not None
-    assert found.state.step == 4
+    assert found.state.step == 6
     assert "step-00000008 is not used" in caplog.text
     assert "cut short or damaged" in caplog.text
-    (tmp_path / "checkpoints" / "step-00000004" / "state.json").write_text("{")
+    (tmp_path / "checkpoints" / "step-00000006" / "state.json").write_text("{")
     found = checkpoint.latest(tmp_path)
     assert found is not None
-    assert found.state.step == 0
+    assert found.state.step == 4
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -20,8 +22,8 @@ def command(run: Path, overrides: tuple[str, ...], is_json: bool) -> None:
     """
     from hanlin.cli.models import fetched
     from hanlin.core.settings import load
-    from hanlin.train import plan
-    from hanlin.train.prepare import prepare
+    from hanlin.train import budget, checkpoint, plan
+    from hanlin.train.prepare import folder_of, prepare
     from hanlin.train.settings import RunFile
     from hanlin.train.work import Work
 
@@ -29,13 +31,19 @@ def command(run: Path, overrides: tuple[str, ...], is_json: bool) -> None:
     settings = load(RunFile, run, overrides)
     if settings.model.use:
         fetched(settings.model.use)
-    for found in prepare(settings):
-        if isinstance(found, Work):
-            planned = plan.predicted(found, plan.trial(found, time.perf_counter() - began))
-            plan.write(found.run, planned)
-            click.echo(json.dumps(plan.plain(planned), indent=2) if is_json else _table(planned))
-        elif isinstance(found, str) and not is_json:
-            click.echo(found, err=True)
+    folder = folder_of(settings)
+    with TemporaryDirectory(prefix="hanlin-") as scratch:
+        for found in prepare(settings.model_copy(update={"out": scratch})):
+            if isinstance(found, Work):
+                planned = plan.predicted(replace(found, run=folder), plan.trial(found, time.perf_counter() - began))
+                if checkpoint.listed(folder):
+                    click.echo(f"{folder} has a run already, which is held to its own plan", err=True)
+                else:
+                    plan.write(found, planned, run=folder)
+                    budget.hand_over(Path(scratch), folder)
+                click.echo(json.dumps(plan.plain(planned), indent=2) if is_json else _table(planned))
+            elif isinstance(found, str) and not is_json:
+                click.echo(found, err=True)
 
 
 def _table(plan: Any) -> str:

@@ -1,8 +1,10 @@
 """Train: pre-train a new model from raw text, or fine-tune one, as a run file says."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ def __getattr__(name: str) -> Any:
 @click.option("--until", type=click.IntRange(1), metavar="STEP", help="Stop after this step; --resume goes on.")
 @click.option("--verify-resume", is_flag=True, help="Prove it: kill a short copy of this run, resume it, compare.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes that share the work  [default: 1]")
+@click.option("--on", metavar="ray[://HOST:PORT]", help="Start the workers on a Ray cluster; alone: on this machine.")
 def command(run: Path, overrides: tuple[str, ...], **options: Any) -> None:
     """Train a model as the run file RUN says; OVERRIDES are settings as key=value.
 
@@ -54,10 +57,18 @@ def command(run: Path, overrides: tuple[str, ...], **options: Any) -> None:
         from hanlin.cli.train.verify import verify
 
         verify(settings, run, overrides)
+    elif options["on"]:
+        from hanlin.cli.train.on_ray import train_on_ray
+
+        train_on_ray(settings, options, options["on"])
+    elif "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from hanlin.cli.train.workers import work
+
+        work(settings, options)
     elif options["workers"] > 1:
         from hanlin.cli.train.workers import launch
 
-        launch(run, overrides, options)
+        launch(settings, run, overrides, options)
     else:
         take(settings, options)
 
@@ -79,17 +90,20 @@ def take(settings: Any, options: dict[str, Any], crew: Any = None) -> None:
     crew = crew or Crew()
     if settings.model.use and crew.leads:
         fetched(settings.model.use)
+    crew.wait()
     resume = Resume(options["resume"], options["restart"], options["force"])
     show = Show(Console(highlight=False, quiet=not crew.leads))
     events = session(settings, resume, until=options["until"], crew=crew)
     try:
-        with _patient() as is_asked:
+        with ExitStack() as stack:
+            is_asked: list[bool] = []
             for event in events:
                 if isinstance(event, Work):
+                    is_asked = stack.enter_context(_patient())
                     show.begin(event)
                 elif isinstance(event, Step):
                     show.step(event)
-                    if is_asked:
+                    if any(crew.told(bool(is_asked))):
                         show.end()
                         show.note(str(events.throw(KeyboardInterrupt)))
                         raise KeyboardInterrupt
@@ -106,6 +120,9 @@ def take(settings: Any, options: dict[str, Any], crew: Any = None) -> None:
 def _patient() -> Iterator[list[bool]]:
     """Ctrl-C is kept until the step is done, so that a checkpoint can be written; a second one stops at once."""
     asked: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():  # of a worker that Ray sees to
+        yield asked
+        return
 
     def once(*_: object) -> None:
         asked.append(True)
