@@ -1,14 +1,20 @@
 """The model that learns: a run file's sections and a base checkpoint in, a `Pupil` out."""
 
 import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
 
 from hanlin.core.errors import ConfigError
+from hanlin.core.home import expanded
 from hanlin.core.measure import product_speed
+from hanlin.core.run import replacing
+from hanlin.core.settings import parse
+from hanlin.infer.head import HEAD, PLAN, HeadSettings
 from hanlin.model import safetensors
 from hanlin.model.adapters import peft
 from hanlin.model.adapters.lora import add
@@ -24,8 +30,6 @@ from hanlin.text.tokenizer import Tokenizer
 from hanlin.train.objective import Pupil
 from hanlin.train.settings import RunFile
 from hanlin.train.size import new_network
-
-HEAD = "head.safetensors"
 
 
 def base_of(settings: RunFile, dtype: torch.dtype) -> Checkpoint | None:
@@ -135,14 +139,24 @@ def tokenizer_from(name: str) -> Tokenizer:
     Raises:
         TokenizerError: it has none.
     """
-    path = resolve(name)
-    if path.is_dir() and (path / "tokenizer.json").is_file():
+    path = expanded(name)
+    path = path if (path / "tokenizer.json").is_file() else resolve(name)  # a tokenizer alone is no model
+    if (path / "tokenizer.json").is_file():
         return load_folder(path)
     file = path if path.is_file() else next(iter(sorted(path.glob("*.gguf"))), path)
     return from_metadata(GGUFFile.open(file).metadata)
 
 
-def save_head(pupil: Pupil, folder: Path) -> None:
-    """The head for classes or numbers, beside the model."""
-    if pupil.head is not None:
-        safetensors.write(folder / HEAD, ((name, weight) for name, weight in pupil.head.named_parameters()))
+def save_head(pupil: Pupil, settings: RunFile, folder: Path) -> None:
+    """The head for classes or numbers beside the model, and what its figures mean."""
+    if pupil.head is None:
+        return
+    safetensors.write(folder / HEAD, ((name, weight) for name, weight in pupil.head.named_parameters()))
+    told = settings.objective.model_dump(mode="json", exclude_none=True)
+    if told.get("use") not in get_args(HeadSettings.model_fields["objective"].annotation):
+        return  # an objective of the user's own: what its figures mean is theirs to know
+    plan = {name: value for name, value in told.items() if name in HeadSettings.model_fields}
+    base = {"base": settings.adapter.base} if settings.adapter else {}
+    made = parse(HeadSettings, {**plan, **base, "objective": told["use"], "context": settings.data.context})
+    with replacing(folder / PLAN) as sink:
+        sink.write(json.dumps(made.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False).encode())
