@@ -66,6 +66,8 @@ class Objective(Settings):
     """A position's target is the token after it; else the token at it, and `corrupted` or a head does the rest."""
     IS_TEXT: ClassVar[bool] = False
     """The loss is nats per token of a text: bits per byte mean something, and the model can show what it writes."""
+    IS_EVEN: ClassVar[bool] = True
+    """All rows go through the model in the same number of passes: its weights can be divided among processes."""
     NEEDS: ClassVar[frozenset[str]] = frozenset()
     """Of "reference", "teacher", and "two_way": a network that sees what comes after, too."""
 

@@ -30,7 +30,8 @@ def validate(work: Work) -> Validation:
         for number, batch in enumerate(_batches(work, setup.validation_rows)):
             batch = objective.corrupted(batch, work.pupil.tokenizer, draw_at(work.settings.seed, number, 99))
             own = moved(dealt(batch, crew.rank, crew.count), work.device)
-            own = objective.gathered(work.pupil, own, draw_at(work.settings.seed, number, 100 + crew.rank))
+            if own.rows:
+                own = objective.gathered(work.pupil, own, draw_at(work.settings.seed, number, 100 + crew.rank))
             for begin in range(0, own.rows, work.rows):
                 some = part(own, begin, begin + work.rows)
                 tally = objective.loss(work.pupil, some)
@@ -74,7 +75,7 @@ def judged(work: Work) -> Iterator[None]:
     network = work.pupil.network
     network.eval()
     try:
-        with work.mean.inside(work.learner) if work.mean else nullcontext():
+        with work.whole(), work.mean.inside(work.learner) if work.mean else nullcontext():
             yield
     finally:
         network.train()
@@ -82,7 +83,7 @@ def judged(work: Work) -> Iterator[None]:
 
 def sample(work: Work) -> str | None:
     """What the model writes now; None where it has no text to write (classes, numbers)."""
-    if not work.settings.objective.IS_TEXT or not work.crew.leads:
+    if not work.settings.objective.IS_TEXT:
         return None
     tokenizer, network = work.pupil.tokenizer, work.pupil.network
     prompt = _prompt(work)
@@ -90,7 +91,9 @@ def sample(work: Work) -> str | None:
     if not prompt or room < 1:
         return None
     sampling = Sampling(max_tokens=room, temperature=0.8, top_k=50, seed=work.settings.seed)
-    with judged(work):
+    with judged(work):  # by all, where the weights are divided
+        if not work.crew.leads:
+            return None
         answer = "".join(event.text for event in generate(network, tokenizer, prompt, sampling))
     return f"{tokenizer.decode(prompt)}▸{answer}"
 

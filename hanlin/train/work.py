@@ -1,6 +1,7 @@
 """All that a run has in hand while it trains: made by `prepare`, changed by `fit`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hanlin.train.ema import Mean
 from hanlin.train.objective import Pupil
 from hanlin.train.pupil import Learner
 from hanlin.train.settings import RunFile
+from hanlin.train.shards import Shards
 from hanlin.train.state import State
 
 
@@ -48,6 +50,8 @@ class Work:
     save_seconds: float = 0.0
     """What the last checkpoint took."""
     crew: Crew = field(default_factory=Crew)
+    shards: Shards | None = None
+    """The weights, where they are divided among processes."""
     state: State = field(default_factory=State)
     mean: Mean | None = None
     """Running mean of the weights, if the run keeps one."""
@@ -55,6 +59,15 @@ class Work:
     """Names of the labels, for objectives with classes."""
     data_facts: dict[str, Any] = field(default_factory=dict)
     """Hashes and counts of the data, for lineage and reports."""
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """All weights are here, where they are divided; all processes enter and leave it together."""
+        if self.shards is None:
+            yield
+        else:
+            with self.shards.whole():
+                yield
 
     @property
     def schedule(self) -> Any:

@@ -31,6 +31,7 @@ class Objective(objective.Objective):
     """Settings of `objective.use = "dpo"`."""
 
     TAKES: ClassVar = (Preference,)
+    IS_EVEN: ClassVar = False
     NEEDS: ClassVar = frozenset({"reference"})
     use: Literal["dpo"] = "dpo"
     """The file of this objective."""

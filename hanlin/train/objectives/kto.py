@@ -34,6 +34,7 @@ class Objective(objective.Objective):
     """Settings of `objective.use = "kto"`."""
 
     TAKES: ClassVar = (Rated,)
+    IS_EVEN: ClassVar = False
     NEEDS: ClassVar = frozenset({"reference"})
     use: Literal["kto"] = "kto"
     """The file of this objective."""

@@ -32,6 +32,7 @@ class Objective(objective.Objective):
     """Settings of `objective.use = "orpo"`."""
 
     TAKES: ClassVar = (Preference,)
+    IS_EVEN: ClassVar = False
     use: Literal["orpo"] = "orpo"
     """The file of this objective."""
     beta: float = Field(default=0.1, ge=0)

@@ -28,6 +28,7 @@ class Objective(objective.Objective):
     """Settings of `objective.use = "reward"`."""
 
     TAKES: ClassVar = (Preference,)
+    IS_EVEN: ClassVar = False
     SHIFTS: ClassVar = False
     use: Literal["reward"] = "reward"
     """The file of this objective."""
