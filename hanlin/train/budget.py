@@ -22,7 +22,7 @@ from hanlin.core.machine import allowed_memory
 from hanlin.core.run import replacing
 from hanlin.core.settings import Settings, parse
 from hanlin.train import plan
-from hanlin.train.memory import least_bytes, unmade
+from hanlin.train.memory import unmade
 from hanlin.train.settings import RunFile
 from hanlin.train.size import TOKENS_PER_WEIGHT, multiplying
 from hanlin.train.work import Work
@@ -33,6 +33,8 @@ SPENT = 0.94
 MEASURED_SECONDS = 20.0
 MOST_SIZES = 3
 MOST_EPOCHS = 4
+LEAST_BYTES = 12
+"""Of memory for each weight: itself, its gradient and its momentum are the least there are."""
 LEAST_SIZE, MOST_SIZE = 2, 64
 """One layer cannot go on with what came before (https://arxiv.org/abs/2209.11895)."""
 TIME = re.compile(r"\s*(?:([\d.]+)\s*h)?\s*(?:([\d.]+)\s*m(?:in)?)?\s*(?:([\d.]+)\s*s(?:ec)?)?\s*")
@@ -171,7 +173,7 @@ def _choose(settings: RunFile, vocabulary: int, make: Callable[[RunFile], Work],
         choice = Choice(budget=budget, size=None, steps=_some(steps, budget, began))
         yield from _said(choice, tried, ends)
         return choice
-    weights = {size: multiplying(unmade(_sized(settings, size), vocabulary)) for size in sizes(settings, vocabulary)}
+    weights = sizes(settings, vocabulary)
     found: dict[int, Tried] = {}
     size = min(weights)
     while size not in found:
@@ -188,20 +190,22 @@ def _choose(settings: RunFile, vocabulary: int, make: Callable[[RunFile], Work],
     return choice
 
 
-def sizes(settings: RunFile, vocabulary: int) -> list[int]:
-    """The sizes that the memory can hold.
+def sizes(settings: RunFile, vocabulary: int) -> dict[int, int]:
+    """The sizes that the memory can hold, and how many of their weights multiply.
 
     Raises:
         CapacityError: none.
     """
-    import torch
-
-    free, found = allowed_memory().available_bytes, []
+    free, found = allowed_memory().available_bytes, {}
     for size in range(LEAST_SIZE, MOST_SIZE + 1):
-        network = unmade(_sized(settings, size), vocabulary)
-        if least_bytes(network, settings, torch.float32, settings.train.rows or 1, is_made=False) > free:
+        # One layer tells of all the others: to make them all would take seconds, even without their weights.
+        shape = settings.model.model_copy(update={"size": size, "layers": 1})
+        network = unmade(settings.model_copy(update={"model": shape}), vocabulary)
+        head = network.embed.weight.numel()
+        weights = head + size * (multiplying(network) - head)
+        if LEAST_BYTES * weights > free:
             break
-        found.append(size)
+        found[size] = weights
     if not found:
         raise CapacityError(f"not even the smallest model fits into {free / 1e9:,.1f} GB of memory", "free some")
     return found
