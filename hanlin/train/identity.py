@@ -20,7 +20,9 @@ INDIFFERENT = (
     "train.rows",
     "train.save_every",
     "train.sample_every",
+    "train.threads",
     "train.samples",
+    "train.sharding",
 )
 """Settings that change nothing a model learns."""
 ROOMS = ("text", "data", "model", "infer", "train")

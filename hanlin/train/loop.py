@@ -100,7 +100,7 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
     pupil.network.train()
     learning = list(work.learner.learning().values())
     sums: dict[str, float] = {"total": 0.0, "count": 0.0}
-    operations = 0.0
+    operations, idle = 0.0, _idle_passes(work, own)
     for begin in range(0, own.rows, work.rows):
         some = part(own, begin, begin + work.rows)
         tally = objective.loss(pupil, some)
@@ -108,7 +108,8 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
             tally.total.backward()
         _add(sums, {"total": float(tally.total.detach()), "count": tally.count, **tally.figures})
         operations += cost.of_batch(pupil.network, some)
-    _keep_pace(work, own)
+    for _ in range(idle):
+        (objective.loss(pupil, part(own, 0, 1)).total * 0.0).backward()
     sums = crew.added({**sums, "rows": own.rows, "tokens": positions(own), "graded": graded(own), "op": operations})
     if not sums["count"]:
         work.learner.zero_grad()
@@ -146,13 +147,12 @@ def _gathered(work: Work, own: Batch, number: int) -> Batch:
         return objective.gathered(work.pupil, own, draw)
 
 
-def _keep_pace(work: Work, own: Batch) -> None:
-    """Where the weights are divided, all processes make as many passes: one more, that counts for nothing."""
+def _idle_passes(work: Work, own: Batch) -> int:
+    """Where the weights are divided all processes make as many passes: those here that are to count for nothing."""
     if work.shards is None:
-        return
+        return 0
     passes = math.ceil(own.rows / work.rows)
-    for _ in range(max(work.crew.told(passes)) - passes):
-        (work.settings.objective.loss(work.pupil, part(own, 0, 1)).total * 0.0).backward()
+    return max(work.crew.told(passes)) - passes
 
 
 _COUNTS = frozenset({"total", "count", "rows", "tokens", "graded", "op"})
