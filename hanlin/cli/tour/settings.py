@@ -26,8 +26,8 @@ class PretrainSettings(Settings):
 class FinetuneSettings(Settings):
     """How long the model that is shown learns its task."""
 
-    steps: int = Field(default=40, ge=1)
-    """Updates of the adapter; a step is 4 rows of 256 tokens, and with two quiet cores about a second."""
+    steps: int = Field(default=20, ge=1)
+    """Updates of the adapter; a step is 2 rows of 256 tokens, and with two quiet cores about two seconds."""
 
 
 class RunFile(Settings):

@@ -65,11 +65,11 @@ def run(guide: Guide) -> Iterator[Note]:
         },
         train={
             "steps": guide.settings.finetune.steps,
-            "batch": 4,
-            "lr": 5e-4,
+            "batch": 2,
+            "lr": 1e-3,
             "schedule": {"use": "cosine", "warmup": 0.05},
             "validate_every": guide.settings.finetune.steps,
-            "validation_rows": 16,
+            "validation_rows": 8,
         },
         gate={"allow": ["overlap"]},  # the orders are made from six sentences
     )

@@ -28,7 +28,7 @@ TRADE = {
     "en": "More pieces make fewer tokens of a text, but each costs weights: here {own:,} of them, there {theirs:,}.",
     "zh": "小块越多，一段文字的词元越少；但每个小块都要占权重：这边 {own:,} 块，那边 {theirs:,} 块。",
 }
-TEXT = {"en": "O Romeo, Romeo! wherefore art thou Romeo?", "zh": "春眠不覺曉，處處聞啼鳥。"}
+TEXT = {"en": "The course of true love never did run smooth.", "zh": "春眠不覺曉，處處聞啼鳥。"}
 
 
 def run(guide: Guide) -> Iterator[Note]:
