@@ -34,6 +34,7 @@ from hanlin.train.save import fill
 from hanlin.train.settings import RunFile
 from hanlin.train.shards import Shards
 from hanlin.train.size import recipe
+from hanlin.train.threads import choose_threads
 from hanlin.train.work import Work
 
 PASS_TOKENS = 4096
@@ -104,10 +105,12 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
         settings = budget.with_choice(settings, choice)
     work = assemble(settings, data, tokenizer, base, dtype, device, crew)
     work.peak = speed
-    if told := compile_where_it_pays(work):
-        yield told
+    saved = checkpoint.latest(work.run) if resume.is_wanted else None
+    for told in (choose_threads(work, saved.identity["threads"] if saved else 0), compile_where_it_pays(work)):
+        if told:
+            yield told
     if resume.is_wanted:
-        yield from _resumed(work, resume)
+        yield from _resumed(work, saved, resume)
     yield work
 
 
@@ -268,13 +271,12 @@ def _through_the_gate(
     report.raise_if_refused()
 
 
-def _resumed(work: Work, resume: Resume) -> Iterator[str]:
+def _resumed(work: Work, saved: checkpoint.Saved | None, resume: Resume) -> Iterator[str]:
     """The work as its last checkpoint left it.
 
     Raises:
         RefusedError: settings or data are others, and it is not forced.
     """
-    saved = checkpoint.latest(work.run)
     if saved is None:
         yield f"{work.run} has no checkpoint yet: this is the beginning"
         return

@@ -112,6 +112,8 @@ class TrainSettings(Settings):
     """Precision of the computation; the optimiser always keeps float32. auto: what is faster here, by measurement."""
     compile: Literal["auto", "on", "off"] = "off"
     """Compile the loss with torch.compile; auto: where a trial pays."""
+    threads: int = Field(default=0, ge=0)
+    """Threads to compute with; 0: all cores, or one where a trial shows that to be faster, as beside other work."""
     device: str = "auto"
     """cpu, cuda, mps; auto: the best there is."""
     sharding: Literal["ddp", "fsdp"] = "ddp"

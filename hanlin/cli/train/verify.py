@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from hanlin.core.errors import RefusedError
+from hanlin.core.machine import allowed_cores
 from hanlin.train.budget import hand_over
 from hanlin.train.checkpoint import listed
 from hanlin.train.metrics import read
@@ -29,6 +30,7 @@ def verify(settings: RunFile, run: Path, overrides: tuple[str, ...]) -> None:
     Raises:
         RefusedError: they differ, or a copy of the run fails.
     """
+    overrides = (*overrides, f"train.threads={settings.train.threads or allowed_cores().count}")
     with tempfile.TemporaryDirectory(prefix=".hanlin-", dir=existing(folder_of(settings).parent)) as folder:
         whole, broken = Path(folder) / "whole", Path(folder) / "broken"
         click.echo(f"training {STEPS} steps of {settings.name} without a break")
