@@ -5,11 +5,12 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
 
-from hanlin.core.errors import ConfigError, RefusedError
+from hanlin.core.errors import ConfigError, DataError, RefusedError
 from hanlin.core.home import expanded
 from hanlin.core.settings import parse
 from hanlin.model.checkpoint import Checkpoint
@@ -238,7 +239,12 @@ def tokenizer_of(settings: RunFile, crew: Crew, *, is_kept: bool = False) -> Tok
     if is_kept and (kept / "tokenizer.json").is_file():
         crew.wait()
         return load_folder(kept)
-    learnt = learn(texts(settings), parse(LearnSettings, wish.model_dump(exclude={"use"}), "tokenizer"))
+    some = texts(settings)
+    first = next(some, None)
+    if first is None:
+        paths = ", ".join(source.path for source in settings.data.train)
+        raise DataError(f"{paths} has no text to learn a tokenizer from", "give data.train files with text in them")
+    learnt = learn(chain([first], some), parse(LearnSettings, wish.model_dump(exclude={"use"}), "tokenizer"))
     save_tokenizer(learnt, kept)
     crew.wait()
     return load_folder(kept)

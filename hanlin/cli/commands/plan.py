@@ -55,8 +55,8 @@ def _table(plan: Any) -> str:
         f"model     {weights}",
         f"work      {plan.steps:,} steps, {plan.tokens:,} tokens",
         f"time      {_interval(plan.seconds, duration)}",
-        f"memory    {_interval(plan.memory_bytes, _gigabytes)} of {_gigabytes(plan.free_memory_bytes)} free",
-        f"disk      {_gigabytes(plan.disk_bytes)} of {_gigabytes(plan.free_disk_bytes)} free",
+        f"memory    {_interval(plan.memory_bytes, _gigabytes)} of {_gigabytes(float(plan.free_memory_bytes))} free",
+        f"disk      {_gigabytes(float(plan.disk_bytes))} of {_gigabytes(float(plan.free_disk_bytes))} free",
         f"loss      {_interval(plan.loss, '{:.3f}'.format) if plan.loss else 'no run like this is known'}",
     ]
     if plan.fits:
