@@ -135,8 +135,10 @@ def _divide(learner: Learner, count: int, device: torch.device) -> list[FSDPModu
     mesh = init_device_mesh(device.type, (count,))
     network, head = learner.network, getattr(learner, "head", None)
     parts: list[nn.Module] = [*network.layers, network, *([head] if head is not None else [])]
+    family = type(network).__module__
     for part in parts:
         fully_shard(part, mesh=mesh)
+    type(network).__module__ = family  # where a network's names are looked up; its class is a new one
     # Objectives call `trunk`, and `forward` does, too: hooks on both would let go of the weights twice.
     network._forward_pre_hooks.clear()
     network._forward_hooks.clear()

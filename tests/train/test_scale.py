@@ -61,15 +61,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(home: Path, out: str, *words: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", "from hanlin.cli.main import main; main()", "train", str(home / "run.toml")]
+def start(home: Path, out: str, *words: str, file: Path | None = None) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", "from hanlin.cli.main import main; main()", "train", str(file or home / "run.toml")]
     env = {**os.environ, "HANLIN_HOME": str(home / "home"), "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     argv += [f'out="{home / out}"', *words]
     return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def train(home: Path, out: str, *words: str, code: int = 0) -> str:
-    child = start(home, out, *words)
+def train(home: Path, out: str, *words: str, code: int = 0, file: Path | None = None) -> str:
+    child = start(home, out, *words, file=file)
     try:
         told, _ = child.communicate(timeout=150)
     finally:
@@ -109,6 +109,19 @@ def test_a_run_goes_from_two_copies_to_divided_weights_as_if_it_had_stayed_alone
     assert losses(home / "back") == pytest.approx(losses(alone)[:12], rel=1e-4)
     train(home, "back", "--resume", "--workers", "2", "train.sharding=fsdp")
     check_same(home / "back", alone)
+
+
+def test_an_adapter_is_learnt_with_divided_weights_as_with_whole_ones(home: Path, alone: Path) -> None:
+    begin, end = RUN.index("[model]"), RUN.index("[data]")
+    use = f'[model]\nuse = "{alone / "model"}"\n\n[adapter]\nrank = 4\n\n'
+    file = home / "adapter.toml"
+    file.write_text((RUN[:begin] + use + RUN[end:]).format(text=home / "text.jsonl"), encoding="utf-8")
+    train(home, "adapter", "train.steps=4", file=file)
+    train(home, "adapters", "train.steps=4", "--workers", "2", "train.sharding=fsdp", file=file)
+    assert losses(home / "adapters") == pytest.approx(losses(home / "adapter"), rel=1e-4)
+    name = Path("model") / "adapter_model.safetensors"
+    one, other = (load_file(home / run / name) for run in ("adapter", "adapters"))
+    assert all(np.abs(one[key] - other[key]).max() < 1e-3 for key in (*one, *other))
 
 
 def check_same(run: Path, alone: Path) -> None:
