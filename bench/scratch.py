@@ -97,7 +97,7 @@ def hanlin(folder: Path, mark: float, steps: int, every: int) -> tuple[float, fl
         _, told = child.communicate()
         if child.returncode not in (0, -9):
             sys.exit(told)
-    return seconds, *found
+    return seconds, found[0], int(found[1])
 
 
 def main() -> None:
