@@ -9,6 +9,7 @@ no further use. What earlier runs on this machine took beside what was predicted
 
 import json
 import math
+import re
 import shutil
 import statistics
 import sys
@@ -286,9 +287,16 @@ def _guess(value: float, spread: float) -> Guess:
 
 
 def peak_bytes() -> int:
-    """Most memory of this process that was resident at once."""
+    """Most memory of this process that was resident at once.
+
+    Linux counts it from the start of the program in /proc; getrusage has that of the program that started it, too.
+    """
     import resource
 
+    status = Path("/proc/self/status")
+    high = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M) if status.is_file() else None
+    if high:
+        return int(high[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 

@@ -26,7 +26,7 @@ def used_in_place(path: Path) -> Path:
         StoreError: nothing is there, or nothing that is a model.
         RefusedError: only pickled weights, or a link that leaves the folder.
     """
-    if (path / "run.toml").is_file() and (path / "model").is_dir():
+    if _holds(path, "run.toml") and _holds(path, "model"):
         path = path / "model"  # what a training run left
     if is_adapter(path):
         return path
@@ -36,7 +36,14 @@ def used_in_place(path: Path) -> Path:
 
 def is_adapter(path: Path) -> bool:
     """A folder that changes a model, as PEFT writes it; the model itself lies elsewhere."""
-    return (path / "adapter_config.json").is_file() and not (path / "config.json").is_file()
+    return _holds(path, "adapter_config.json") and not _holds(path, "config.json")
+
+
+def _holds(path: Path, name: str) -> bool:
+    try:
+        return (path / name).exists()
+    except (OSError, ValueError):  # a name that no path may have
+        return False
 
 
 def fetch(request: Request, staging: Staging) -> Generator[Progress, None, Fetched]:
