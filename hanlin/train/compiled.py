@@ -9,6 +9,7 @@ from torch import Tensor
 from hanlin.data.batch import Batch
 from hanlin.train.objective import Pupil
 from hanlin.train.rows import moved, part
+from hanlin.train.state import draw_at
 from hanlin.train.work import Work
 
 LEAST_GAIN = 1.05
@@ -25,7 +26,11 @@ def compile_where_it_pays(work: Work) -> str:
     wish = work.settings.train.compile
     if wish == "off":
         return ""
-    batch = part(moved(next(work.stream.batches())[0], work.device), 0, work.rows)
+    objective, seed = work.settings.objective, work.settings.seed
+    batch = objective.corrupted(next(work.stream.batches())[0], work.pupil.tokenizer, draw_at(seed, 0))
+    with torch.no_grad():
+        batch = objective.gathered(work.pupil, moved(batch, work.device), draw_at(seed, 0, 1))
+    batch = part(batch, 0, work.rows)
     plain_seconds, plain_loss = _measured(work, batch)
     whole = plain_seconds * work.steps * work.batch / work.rows
     if wish == "auto" and whole < WORTH_SECONDS:

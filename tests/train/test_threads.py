@@ -38,3 +38,14 @@ def test_the_users_number_and_a_resumed_runs_are_not_tried(tmp_path: Path, monke
     assert torch.get_num_threads() == 3
     assert choose_threads(tiny.work(tmp_path / "b"), before=2) == ""
     assert torch.get_num_threads() == 2
+
+
+def test_the_trial_is_of_the_layers_whatever_the_objective_needs_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "allowed_cores", lambda: type("Cores", (), {"count": 2}))
+    work = tiny.work(tmp_path)
+    monkeypatch.setattr(type(work.settings.objective), "loss", lambda *_: pytest.fail("gathered comes first"))
+    choose_threads(work)
+    assert torch.get_num_threads() in (1, 2)
+    assert all(weight.grad is None for weight in work.learner.learning().values())
