@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 HANLIN = Path(sys.executable).with_name("hanlin")
@@ -72,9 +73,17 @@ def test_a_full_output_is_two_lines_and_exit_code_2() -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
+def wait_until_idle(pid: int) -> None:
+    """Until a process waits for something: while it imports, an interrupt can be lost in torch's own code."""
+    process, before = psutil.Process(pid), -1.0
+    while (now := sum(process.cpu_times()[:2])) != before or now < 0.05:
+        before = now
+        time.sleep(1)
+
+
 def test_control_c_ends_the_line_once_and_the_program_with_130(smollm2: Path) -> None:
     with subprocess.Popen([HANLIN, "tokens", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        time.sleep(3)
+        wait_until_idle(running.pid)
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 130
         assert running.stderr is not None
