@@ -79,8 +79,12 @@ class Encoded:
         """One example, whole."""
         return self.piece(number, 0, int(self.lengths[number]))
 
-    def piece(self, number: int, start: int, stop: int) -> Marked:
-        """Tokens `start` to `stop` of one example, with all that belongs to the whole of it."""
+    def piece(self, number: int, start: int, stop: int, most: int | None = None) -> Marked:
+        """Tokens `start` to `stop` of one example, with all that belongs to the whole of it.
+
+        Args:
+            most: tokens of its worse end, which has a length of its own; None: all.
+        """
         at = int(self._places[number])
         tokens, labels, facts = (int(places[at]) for places in self._offsets)
         begin, end = tokens + start, min(tokens + stop, tokens + int(self.arrays.lengths[at]))
@@ -90,7 +94,7 @@ class Encoded:
             np.asarray(self.arrays.ids[begin:end]),
             None if self.arrays.flags[at] & ALL_GRADED else np.asarray(self.arrays.graded[begin:end]).view(np.bool_),
             tuple(self.arrays.labels[labels:label_end].tolist()),
-            None if self.rejected is None else self.rejected.piece(at, 0, stop - start),
+            None if self.rejected is None else _begun(self.rejected, at, most),
             orjson.loads(self.arrays.facts[facts:fact_end].tobytes()) if fact_end > facts else None,
         )
 
@@ -136,6 +140,11 @@ class Encoded:
     def view(self, numbers: Sequence[int] | Int64[np.ndarray, " n"]) -> "Encoded":
         """Some of the examples, in the order given."""
         return replace(self, index=self._places[np.asarray(numbers, np.int64)])
+
+
+def _begun(part: Encoded, number: int, most: int | None) -> Marked:
+    """The first tokens of an example; None: all."""
+    return part[number] if most is None else part.piece(number, 0, most)
 
 
 def in_memory(marks: Sequence[Marked], name: str = "memory") -> Encoded:

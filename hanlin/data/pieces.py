@@ -78,12 +78,12 @@ def epoch(part: Encoded, width: int, less: int, is_wrapped: bool, *key: int) -> 
     return Epoch(examples[places], begins[places], widths, np.cumsum(widths), order, order_starts)
 
 
-def taken(part: Encoded, of: Epoch, number: int, less: int) -> Marked:
-    """A piece as tokens: of one example, or of all that a wrapped row touches."""
+def taken(part: Encoded, of: Epoch, number: int, width: int, less: int) -> Marked:
+    """A piece as tokens: of one example, or of all that a wrapped row touches. `width`: most positions of a row."""
     begin = int(of.begins[number])
     stop = begin + int(of.widths[number]) + less
     if of.order is None or of.order_starts is None:
-        return _ended(part, int(of.examples[number]), begin, stop)
+        return _ended(part, int(of.examples[number]), begin, stop, width + less)
     first = int(np.searchsorted(of.order_starts, begin, "right")) - 1
     ids, graded = [], []
     while begin < stop:
@@ -97,9 +97,12 @@ def taken(part: Encoded, of: Epoch, number: int, less: int) -> Marked:
     return Marked(np.concatenate(ids), np.concatenate(graded))
 
 
-def _ended(part: Encoded, example: int, begin: int, stop: int) -> Marked:
-    """A stretch of an example. A labelled one that is cut keeps its last token, where its class is read."""
-    mark = part.piece(example, begin, stop)
+def _ended(part: Encoded, example: int, begin: int, stop: int, most: int) -> Marked:
+    """A stretch of an example, its worse end of `most` tokens at most.
+
+    A labelled one that is cut keeps its last token, where its class is read.
+    """
+    mark = part.piece(example, begin, stop, most)
     whole = int(part.lengths[example])
     if not mark.labels or stop >= whole:
         return mark

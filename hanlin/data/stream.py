@@ -162,7 +162,7 @@ class Stream:
 
     def marked(self, ref: Ref) -> Marked:
         """The tokens of a piece."""
-        return taken(self.parts[ref.source], self.epoch(ref.source, ref.epoch), ref.number, self.less)
+        return taken(self.parts[ref.source], self.epoch(ref.source, ref.epoch), ref.number, self.context, self.less)
 
     def epoch(self, source: int, number: int) -> Epoch:
         """The pieces of a source's epoch; the current one and its neighbours are kept."""

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -192,6 +193,17 @@ def test_labels_worse_ends_and_facts_stay_with_their_row() -> None:
         assert [fact["answer"] for fact in batch.facts] == batch.tokens[:, 0].tolist()
     with pytest.raises(ConfigError, match="row of their own"):
         stream(in_memory(marks), packing="best_fit")
+
+
+@pytest.mark.parametrize(("better", "worse", "kept"), [(5, 30, 30), (30, 5, 5), (5, 99, 65), (99, 70, 65)])
+def test_a_worse_end_is_as_long_as_it_is_up_to_the_context(better: int, worse: int, kept: int) -> None:
+    ends = [Marked(np.arange(n, dtype=np.int32), np.arange(n) > 2) for n in (better, worse)]
+    part = in_memory([replace(ends[0], rejected=ends[1])])
+    batch, _ = next(stream(part, packing="off", context=64, rows=1).batches())
+    assert batch.rejected is not None
+    assert batch.rejected.targets[0].tolist() == list(range(1, kept))
+    assert part[0].rejected is not None
+    assert len(part[0].rejected.ids) == worse
 
 
 def test_a_labelled_text_that_is_cut_keeps_its_last_token() -> None:
