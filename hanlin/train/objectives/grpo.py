@@ -39,6 +39,8 @@ from hanlin.train.rollouts import Rollout, answers
 
 SPREAD = 1e-4
 """Added to a group's standard deviation before it divides: where all are equal, nothing is learnt."""
+ANSWERS = "answers"
+"""The figure that the others are divided by."""
 
 
 def _rewards(value: Any) -> Any:
@@ -226,13 +228,19 @@ class Objective(objective.Objective):
         shares, count = self._shares(mask)
         lengths = mask.sum(1).clamp(min=1)[:, None].expand(mask.shape)[mask]
         figures = {
-            "reward": batch.worths.mean(),
-            "length": batch.lengths.mean(),
-            "finished": batch.finished.mean(),
-            "kl": (kl.detach() / lengths).sum() / batch.rows,
-            "clipped": ((ratio != held) / lengths).sum() / batch.rows,
+            "reward": batch.worths.sum(),
+            "length": batch.lengths.sum(),
+            "finished": batch.finished.sum(),
+            "kl": (kl.detach() / lengths).sum(),
+            "clipped": ((ratio != held) / lengths).sum(),
         }
-        return Tally((losses * shares).sum(), count, {name: float(value) * count for name, value in figures.items()})
+        told = {name: float(value) for name, value in figures.items()}
+        return Tally((losses * shares).sum(), count, {**told, ANSWERS: float(batch.rows)})
+
+    def concluded(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        """Means over answers, whatever the loss is divided by."""
+        rows = figures.get(ANSWERS, 1.0)
+        return {name: value / rows for name, value in figures.items() if name != ANSWERS}
 
     def _shares(self, mask: Tensor) -> tuple[Tensor, float]:
         """What each token's loss is multiplied by, and what their sum is divided by."""

@@ -17,7 +17,7 @@ from hanlin.data.example import Question
 from hanlin.infer.generate import generate
 from hanlin.infer.sampling import Sampling
 from hanlin.text.message import Message
-from hanlin.train.objective import Pupil
+from hanlin.train.objective import Pupil, Tally
 from hanlin.train.objectives.grpo import EXAMPLES, Objective, Rolled
 from hanlin.train.rewards import Reward
 from hanlin.train.rollouts import Rollout, answers
@@ -48,6 +48,22 @@ def drawn(seed: int = 0) -> list[list[Rollout]]:
 def rolled(objective: Objective) -> Rolled:
     worths = torch.tensor([[1.0, 0.0, 0.5], [0.0, 0.0, 2.0], [1.0, 1.0, 1.0]])
     return objective.rolled(PROMPTS, drawn(), worths, torch.device("cpu"))
+
+
+def figures(tally: Tally) -> Mapping[str, float]:
+    return Objective().concluded(oracle.figures(tally))
+
+
+@pytest.mark.parametrize("average", ["tokens", "sequences", "constant"])
+def test_passes_change_nothing_about_the_mean_reward(average: str) -> None:
+    objective, pupil = parse(Objective, {"average": average, "group": 3}), oracle.pupil()
+    batch = rolled(objective)
+    whole = objective.loss(pupil, batch)
+    tallies = [objective.loss(pupil, part(batch, begin, begin + 3)) for begin in (0, 3, 6)]
+    count = sum(one.count for one in tallies)
+    summed = {name: sum(one.figures[name] for one in tallies) / count for name in whole.figures}
+    assert objective.concluded(summed) == pytest.approx(figures(whole), abs=1e-6)
+    assert figures(whole)["reward"] == pytest.approx(6.5 / 9)
 
 
 def trl_inputs(batch: Rolled, reference: Any, temperature: float) -> dict[str, Any]:
@@ -103,7 +119,7 @@ def test_loss_and_gradients_equal_trl(average: Average, kind: str, beta: float, 
     trainer.accelerator.autocast = torch.enable_grad
     loss = trainer._compute_loss(model, trl_inputs(batch, pupil.reference, temperature))
     oracle.assert_same(tally, pupil.network, loss, model)
-    told = oracle.figures(tally)
+    told = figures(tally)
     assert told["clipped"] > 0.1, "clips that never hold prove nothing"
     assert (told["kl"] > 0) == (beta > 0)
 
@@ -121,7 +137,7 @@ def test_answers_that_were_cut_can_be_ignored_but_still_count_in_their_group() -
     cut = torch.arange(9) % 3 == 2
     assert not ignored.weights[cut].any() and torch.equal(ignored.weights[~cut], kept.weights[~cut])
     assert torch.equal(ignored.advantages, kept.advantages)
-    assert oracle.figures(Objective(group=3).loss(oracle.pupil(), ignored))["finished"] == pytest.approx(2 / 3)
+    assert figures(Objective(group=3).loss(oracle.pupil(), ignored))["finished"] == pytest.approx(2 / 3)
 
 
 def test_where_nothing_is_learnt_from_the_loss_is_nothing_and_no_nan() -> None:
@@ -231,7 +247,7 @@ def test_a_model_learns_what_is_rewarded() -> None:
         Objective, {"rewards": [{"use": "format", "pattern": "[a-z ]+"}], "group": 8, "max_tokens": 2, "beta": 0.001}
     )
     batch = questions(objective, ["hi", "say it"])
-    rewards = [oracle.figures(one)["reward"] for one in oracle.learnt(objective, pupil, batch, 60, 2e-2)]
+    rewards = [figures(one)["reward"] for one in oracle.learnt(objective, pupil, batch, 60, 2e-2)]
     assert rewards[0] < 0.3
     assert np.mean(rewards[-5:]) > 0.85, rewards
     assert time.perf_counter() - began < 60
