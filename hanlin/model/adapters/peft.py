@@ -78,7 +78,7 @@ def _config(network: Decoder, blocks: list[Block], base: str, settings: AdapterS
         "lora_alpha": alpha,
         "lora_dropout": settings.dropout,
         "use_rslora": settings.is_rank_stabilised,
-        "use_dora": settings.use == "dora",
+        "use_dora": any(module.is_dora for module in adapted(network).values()),
         "bias": "none",
         "fan_in_fan_out": bool(names_of(network).turned),
         "inference_mode": True,

@@ -131,6 +131,15 @@ def test_what_is_written_comes_back_bit_for_bit(
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_an_adapter_gone_on_from_keeps_its_kind_whatever_the_run_file_says(tiny: Tiny, tmp_path: Path) -> None:
+    network, again = tiny("llama").network, tiny("llama").network
+    add(network, AdapterSettings(use="dora", rank=3, alpha=5), seed())
+    peft.save(network, tmp_path, "tiny", AdapterSettings(path="elsewhere"))
+    got = peft.load(again, tmp_path)
+    assert (got.use, got.rank) == ("dora", 16)  # the rank of maps without one of their own: here all have
+    assert [*map(torch.equal, again.parameters(), network.parameters())] == [True] * len([*network.parameters()])
+
+
 def test_an_adapter_goes_onto_a_quantised_base(tiny: Tiny, written: Path, tokens: Tensor) -> None:
     whole, packed = tiny("llama").network, tiny("llama").network
     peft.load(whole, written)
