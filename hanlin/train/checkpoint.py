@@ -137,6 +137,18 @@ def index(run: Path) -> dict[str, str | None]:
     return found if isinstance(found, dict) else {}
 
 
+def identity_of(run: Path) -> Mapping[str, Any]:
+    """What made the newest checkpoint that tells it; nothing if none does. Its files are not checked."""
+    for path in reversed(listed(run)):
+        try:
+            found = json.loads((path / NUMBERS).read_text("utf-8"))["identity"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
 def read(path: Path) -> Saved:
     """A checkpoint, every file of it checked against its size and checksum.
 

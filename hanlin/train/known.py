@@ -7,6 +7,7 @@ file holds the shipped runs; `known.jsonl` in the user's own folder of Hanlin th
 import hashlib
 import json
 import statistics
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
@@ -32,10 +33,14 @@ def known_losses(work: Work) -> list[float]:
     shipped = json.loads(files("hanlin.train").joinpath(SHIPPED).read_text("utf-8"))
     found = [float(loss) for loss in shipped.get(recipe, {}).get("losses", [])]
     try:
-        lines = [json.loads(line) for line in (home() / LOCAL).read_text("utf-8").splitlines()]
+        lines = (home() / LOCAL).read_text("utf-8").splitlines()
     except (OSError, ValueError):
         lines = []
-    return found + [float(line["loss"]) for line in lines if line.get("recipe") == recipe]
+    for line in lines:
+        with suppress(ValueError):  # a line that was cut short is passed over
+            one = json.loads(line)
+            found += [float(one["loss"])] if one.get("recipe") == recipe else []
+    return found
 
 
 def remember(work: Work, loss: float) -> None:

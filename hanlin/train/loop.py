@@ -33,6 +33,8 @@ SETTLING = 20
 MEMORY = 0.9
 """How slowly the guard's running mean forgets."""
 MOST_SETBACKS = 5
+MOST_BLANK = 16
+"""Batches one after the other in which nothing is graded: a few are passed over, so many are a mistake."""
 
 
 def fit(work: Work, until: int | None = None) -> Iterator[Step]:
@@ -40,14 +42,14 @@ def fit(work: Work, until: int | None = None) -> Iterator[Step]:
 
     Raises:
         RefusedError: the run diverges again and again.
-        DataError: a batch has nothing to grade.
+        DataError: batch after batch has nothing to grade.
         CapacityError: a checkpoint does not fit on the disk; the earlier ones stand.
     """
     saver, setup = Saver(work), work.settings.train
     if work.state.step == 0:
         saver.save()
     batches = work.stream.batches(work.state.cursor)
-    last = min(work.steps, until or work.steps)
+    last, blank = min(work.steps, until or work.steps), 0
     while work.state.step < last and not is_over(work):
         began = time.perf_counter()
         batch, cursor = next(batches)
@@ -58,7 +60,14 @@ def fit(work: Work, until: int | None = None) -> Iterator[Step]:
         if outcome is None:
             yield _set_back(work, saver, cursor, number)
             continue
-        state = work.state
+        state, blank = work.state, 0 if outcome else blank + 1
+        if blank > MOST_BLANK:
+            what = f"step {number}: nothing is graded in {blank} batches of {batch.rows} rows"
+            raise DataError(what, "look with --show 5")
+        if blank:
+            work.state = state.model_copy(update={"cursor": cursor})
+            yield _untrained(state.step, f"a batch of {batch.rows} rows is passed over: nothing in it is graded")
+            continue
         work.state = state.model_copy(
             update={
                 "step": number,
@@ -88,7 +97,10 @@ def is_over(work: Work) -> bool:
 
 
 def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
-    """One update of the weights; None, and nothing changed, if the loss is no number or far above the usual."""
+    """One update of the weights; None, and nothing changed, if the loss is no number or far above the usual.
+
+    Empty, and nothing changed, if nothing in the batch is graded.
+    """
     objective, crew, pupil = work.settings.objective, work.crew, work.pupil
     seed_torch(work.settings.seed, number, crew.rank)
     draw = draw_at(work.settings.seed, number)
@@ -113,7 +125,7 @@ def update(work: Work, batch: Batch, number: int) -> dict[str, Any] | None:
     sums = crew.added({**sums, "rows": own.rows, "tokens": positions(own), "graded": graded(own), "op": operations})
     if not sums["count"]:
         work.learner.zero_grad()
-        raise DataError(f"step {number}: nothing in its {batch.rows} rows is graded", "look with --show 5")
+        return {}
     loss = sums["total"] / sums["count"]
     if _is_spike(work, loss):
         work.learner.zero_grad()
@@ -245,7 +257,12 @@ def _set_back(work: Work, saver: Saver, cursor: Any, number: int) -> Step:
     )
     told = f"at {state.rate_factor / 2:g} of the rate, without this batch"
     note = f"step {number} diverged: back to step {back.step}, {told}"
-    return Step(back.step, math.nan, 0.0, math.nan, 0, 0, 0, 0.0, 0.0, 0.0, notes=(note,))
+    return _untrained(back.step, note)
+
+
+def _untrained(number: int, note: str) -> Step:
+    """What is told where no step was made."""
+    return Step(number, math.nan, 0.0, math.nan, 0, 0, 0, 0.0, 0.0, 0.0, notes=(note,))
 
 
 def _running(mean: float | None, loss: float) -> float:

@@ -72,7 +72,9 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
     began = time.monotonic()
     budget.check(settings)
     device = device_of(settings.train.device)
-    dtype, speed, why = crew.led(lambda: dtype_of(settings.train.dtype, device))
+    kept = checkpoint.identity_of(folder_of(settings)) if resume.is_wanted else {}
+    wish = settings.train.dtype if settings.train.dtype != "auto" else kept.get("dtype", "auto")  # measured once
+    dtype, speed, why = crew.led(lambda: dtype_of(wish, device))
     yield f"on {device.type} in {why}"
     base = base_of(settings, dtype)
     tokenizer = base.tokenizer if base else tokenizer_of(settings, crew, is_kept=resume.is_wanted)
@@ -135,6 +137,9 @@ def assemble(
     memory.check(network, settings, dtype, passing(settings, settings.train.batch), is_made=base is not None)
     pupil = build(settings, base, tokenizer, classes, dtype)
     learner = Learner(pupil).to(device)
+    for other in (pupil.reference, pupil.teacher):
+        if other is not None:
+            other.to(device)
     if not learner.learning():
         raise ConfigError("nothing learns: every part is frozen", "freeze less in model.frozen, or add an [adapter]")
     course = course_of(settings, pupil.network if base is None else None, data)
@@ -154,7 +159,10 @@ def assemble(
         rate=course.rate,
         batch=course.batch,
         rows=passing(settings, course.batch),
-        identity=identity(settings, data.hash, tokenizer_hash(tokenizer)),
+        identity={
+            **identity(settings, data.hash, tokenizer_hash(tokenizer)),
+            "dtype": str(dtype).removeprefix("torch."),
+        },
         device=device,
         crew=crew,
         shards=Shards(learner, optimiser, crew, device) if is_divided else None,

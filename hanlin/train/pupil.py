@@ -63,7 +63,9 @@ def build(
         reference = copy.deepcopy(network).requires_grad_(False).eval()
     if settings.adapter is not None:
         if settings.adapter.path:
-            peft.load(network, Path(settings.adapter.path), settings.adapter.base)
+            peft.load(network, expanded(settings.adapter.path), settings.adapter.base)
+            if "reference" in needs:  # the beginning is the model with this adapter: to switch it off is not enough
+                reference = copy.deepcopy(network).requires_grad_(False).eval()
         else:
             add(network, settings.adapter, draw)
     if settings.model.frozen:
@@ -109,9 +111,18 @@ class Learner(nn.Module):
 
 
 def device_of(wish: str) -> torch.device:
-    """The device that a run file's `train.device` means."""
+    """The device that a run file's `train.device` means.
+
+    Raises:
+        ConfigError: there is none of that name, or not here.
+    """
     if wish != "auto":
-        return torch.device(wish)
+        try:
+            device = torch.device(wish)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError):
+            raise ConfigError(f"train.device = {wish!r} is no device of this machine", 'train.device="auto"') from None
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -28,7 +28,7 @@ from hanlin.train.metrics import Metrics
 from hanlin.train.prepare import Resume, folder_of, prepare
 from hanlin.train.report.page import write_report
 from hanlin.train.save import Saver, write_model
-from hanlin.train.settings import RunFile
+from hanlin.train.settings import RunFile, written
 from hanlin.train.step import Step
 from hanlin.train.tensorboard import Board
 from hanlin.train.validate import judged
@@ -129,7 +129,7 @@ def settle(settings: RunFile, work: Work, resume: Resume) -> None:
         shutil.rmtree(work.run / MODEL, ignore_errors=True)
     resolved = settings.model_copy(update={"model": work.settings.model, "train": work.settings.train})
     with replacing(work.run / "run.toml") as sink:
-        sink.write(tomli_w.dumps(resolved.model_dump(mode="json", exclude_none=True)).encode())
+        sink.write(tomli_w.dumps(written(resolved)).encode())
 
 
 def finish(work: Work) -> None:

@@ -158,3 +158,11 @@ class RunFile(Settings):
     """How."""
     gate: GateSettings = GateSettings()
     """What is refused."""
+
+
+def written(settings: RunFile) -> dict[str, Any]:
+    """A run file's content that gives these settings again: a batch nobody named stays unnamed, the size sets it."""
+    found = settings.model_dump(mode="json", exclude_none=True)
+    if "batch" not in settings.train.model_fields_set:
+        del found["train"]["batch"]
+    return found

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import torch
 
+from hanlin.core.errors import DataError
 from hanlin.infer.generate import generate
 from hanlin.infer.sampling import Sampling
 from hanlin.train.rows import dealt, moved, part, positions
@@ -41,6 +42,9 @@ def validate(work: Work) -> Validation:
                 for name, value in more.items():
                     sums[name] = sums.get(name, 0.0) + float(value)
     sums = crew.added(sums)
+    if not sums["count"]:
+        what = f"nothing in the {setup.validation_rows} rows that are validated on is graded within data.context"
+        raise DataError(what, "raise data.context, or validate on shorter examples; then --restart")
     figures = {name: value / sums["count"] for name, value in sums.items() if name not in _OWN}
     figures = dict(objective.concluded(figures))
     bits = sums["total"] / math.log(2) / sums["bytes"] if sums["bytes"] else None
@@ -86,22 +90,28 @@ def sample(work: Work) -> str | None:
     if not work.settings.objective.IS_TEXT:
         return None
     tokenizer, network = work.pupil.tokenizer, work.pupil.network
-    prompt = _prompt(work)
-    room = min(SAMPLE_TOKENS, network.config.context - len(prompt))
-    if not prompt or room < 1:
-        return None
-    sampling = Sampling(max_tokens=room, temperature=0.8, top_k=50, seed=work.settings.seed)
+    told = []
     with judged(work):  # by all, where the weights are divided
         if not work.crew.leads:
             return None
-        answer = "".join(event.text for event in generate(network, tokenizer, prompt, sampling))
-    return f"{tokenizer.decode(prompt)}▸{answer}"
+        for prompt in _prompts(work):
+            room = min(SAMPLE_TOKENS, network.config.context - len(prompt))
+            if not prompt or room < 1:
+                continue
+            sampling = Sampling(max_tokens=room, temperature=0.8, top_k=50, seed=work.settings.seed)
+            answer = "".join(event.text for event in generate(network, tokenizer, prompt, sampling))
+            told.append(f"{tokenizer.decode(prompt)}▸{answer}")
+    return "\n".join(told) or None
 
 
-def _prompt(work: Work) -> list[int]:
-    """The run file's first prompt, else the beginning of a text, up to where grading begins."""
+def _prompts(work: Work) -> list[list[int]]:
+    """The run file's prompts, else the beginning of a text, up to where grading begins."""
     if work.settings.train.samples:
-        return work.pupil.tokenizer.encode(work.settings.train.samples[0])
+        return [work.pupil.tokenizer.encode(text) for text in work.settings.train.samples]
+    return [_beginning(work)]
+
+
+def _beginning(work: Work) -> list[int]:
     stream = work.validation or work.stream
     first = stream.parts[0][0]
     if first.graded is None:

@@ -2,14 +2,16 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from hanlin.core.errors import CapacityError, RefusedError
+from hanlin.core.errors import CapacityError, DataError, RefusedError
 from hanlin.data.batch import Batch
+from hanlin.data.stream import Cursor, Stream
 from hanlin.train import checkpoint, loop, save
 from hanlin.train.loop import fit
 from hanlin.train.objective import Pupil, Tally
@@ -87,6 +89,36 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path: Path, opti
         assert begun + losses(again) == expected
         assert same(weights(again), weights(whole))
         assert again.mean is None or same(again.mean.weights, whole.mean.weights)
+
+
+def blanks(work: Work, monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
+    """Have nothing be graded in some batches, counted from 0."""
+    real = Stream.batches
+
+    def batches(self: Stream, cursor: Cursor | None = None) -> Iterator[tuple[Batch, Cursor]]:
+        for batch, after in real(self, cursor):
+            is_blank = self is work.stream and after.row // self.rows - 1 in steps
+            yield (replace(batch, weights=torch.zeros_like(batch.weights)) if is_blank else batch), after
+
+    monkeypatch.setattr(Stream, "batches", batches)
+
+
+def test_a_batch_without_anything_graded_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tiny.work(tmp_path)
+    blanks(work, monkeypatch, range(2, 4))
+    steps = list(fit(work))
+    assert [step.number for step in steps if step.tokens] == list(range(1, 13))
+    assert [(step.number, step.notes) for step in steps if step.notes] == [
+        (2, ("a batch of 4 rows is passed over: nothing in it is graded",))
+    ] * 2
+    assert work.state.tokens == 12 * 4 * 32
+
+
+def test_batch_after_batch_without_anything_graded_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tiny.work(tmp_path)
+    blanks(work, monkeypatch, range(99))
+    with pytest.raises(DataError, match="step 1: nothing is graded in 17 batches of 4 rows"):
+        list(fit(work))
 
 
 def test_a_spike_goes_back_to_the_checkpoint_at_half_the_rate_without_that_batch(

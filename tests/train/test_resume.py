@@ -150,6 +150,13 @@ def test_the_newest_checkpoint_that_is_whole_is_gone_on_from_and_nothing_else_is
     assert compare(tmp_path / "whole", tmp_path / "out") == ""
 
 
+def test_a_resumed_run_computes_in_the_precision_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = files.settings(tmp_path, train={"steps": 4, "dtype": "auto"})
+    told(settings, until=2)
+    monkeypatch.setattr("hanlin.train.pupil.product_speed", lambda name, _: {"float32": 1e11, "bfloat16": 9e11}[name])
+    assert any("on cpu in float32" in one for one in told(settings, GO_ON))
+
+
 def test_an_interrupted_run_saves_the_step_it_was_at(tmp_path: Path) -> None:
     run = session(files.settings(tmp_path))
     for event in run:
@@ -213,3 +220,14 @@ def test_the_gate_speaks_before_anything_is_cleared_away(tmp_path: Path) -> None
     with pytest.raises(RefusedError, match="share 13 words"):
         told(settings, Resume(is_anew=True))
     assert checkpoint.listed(tmp_path / "out")
+
+
+def test_the_run_file_in_the_folder_repeats_a_run_whose_size_set_its_batch(tmp_path: Path) -> None:
+    shape = {"size": 1, "width": None, "layers": None, "heads": None}
+    settings = files.settings(tmp_path, model=shape, train={"steps": 1, "batch": None, "lr": None})
+    told(settings)
+    first = list(metrics.read(tmp_path / "out"))
+    again = load(RunFile, tmp_path / "out" / "run.toml")
+    told(again, Resume(is_anew=True))
+    assert [line["loss"] for line in metrics.read(tmp_path / "out")] == [line["loss"] for line in first]
+    assert first[0]["rows"] != TrainSettings().batch

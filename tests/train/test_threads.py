@@ -49,3 +49,12 @@ def test_the_trial_is_of_the_layers_whatever_the_objective_needs_first(
     choose_threads(work)
     assert torch.get_num_threads() in (1, 2)
     assert all(weight.grad is None for weight in work.learner.learning().values())
+
+
+def test_a_run_of_which_only_the_head_learns_can_be_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "allowed_cores", lambda: type("Cores", (), {"count": 2}))
+    model = {"frozen": ["embed", "layers*", "norm*"], "has_tied_head": False}
+    work = tiny.work(tmp_path, model=model)
+    assert list(work.learner.learning()) == ["network.unembed.weight"]
+    choose_threads(work)
+    assert torch.get_num_threads() in (1, 2)

@@ -13,7 +13,7 @@ from hanlin.cli.train.workers import TRIES, made
 from hanlin.core.errors import CapacityError, ConfigError, HanlinError, RefusedError
 from hanlin.train.crew import PATIENCE, joined
 from hanlin.train.prepare import folder_of
-from hanlin.train.settings import RunFile
+from hanlin.train.settings import RunFile, written
 
 REFUSED = "refused"
 """A file in the run's folder, in which a worker says what is wrong: Ray would try in vain again."""
@@ -49,7 +49,7 @@ def train_on_ray(settings: RunFile, options: Mapping[str, Any], where: str) -> N
         refused = folder / REFUSED
         refused.unlink(missing_ok=True)
         config = {
-            "settings": settings.model_copy(update={"out": str(folder)}).model_dump(mode="json", exclude_none=True),
+            "settings": written(settings.model_copy(update={"out": str(folder)})),
             "options": {name: options[name] for name in ("resume", "restart", "force", "until")},
             "known": sorted(made(folder)),
             "cwd": str(Path.cwd()),

@@ -2,6 +2,7 @@
 
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -23,6 +24,11 @@ def show_rows(settings: RunFile, count: int, html: Path | None) -> None:
     """
     if settings.model.use:
         fetched(settings.model.use)
+    with TemporaryDirectory(prefix="hanlin-") as scratch:  # the run's own folder may hold a run
+        _shown(settings.model_copy(update={"out": scratch}), count, html)
+
+
+def _shown(settings: RunFile, count: int, html: Path | None) -> None:
     for found in prepare(settings):
         if isinstance(found, Report):
             report(found)
