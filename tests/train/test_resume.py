@@ -13,7 +13,7 @@ from hanlin.core.settings import load
 from hanlin.train import checkpoint, metrics
 from hanlin.train.prepare import Resume
 from hanlin.train.session import session
-from hanlin.train.settings import RunFile
+from hanlin.train.settings import RunFile, TrainSettings
 from hanlin.train.step import Step
 from train import files, tiny
 
