@@ -1,9 +1,7 @@
 """Ids equal Transformers' on everything, and what was encoded decodes to what it was."""
 
-import json
 import time
 import unicodedata
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from tokenizers import Tokenizer as Backend
 from hanlin.core.errors import DataError, TokenizerError
 from hanlin.text.gguf import from_metadata
 from hanlin.text.tokenizer import Tokenizer
+from model.gguf.llamacpp import tokenized
 from text.conftest import Pair, converted
 from text.torture import SPECIAL, TEXTS, UNBROKEN
 
@@ -134,15 +133,13 @@ def test_the_default_models_tokenizer_is_ready_at_once(gguf: Callable[[str], dic
     assert time.process_time() - begin < 1  # measured 0.1 s; a slow loop in Python would take more than this
 
 
-def test_ids_equal_llama_cpps_for_the_default_model(smollm2: Path, pairs: Callable[[str], Pair]) -> None:
-    peer = pytest.importorskip("xllamacpp")
-    setup = peer.CommonParams()
-    setup.model.path, setup.n_ctx, setup.warmup = str(smollm2), 64, False
-    server = peer.Server(setup)  # lives as long as this name does
-    for case, text in TEXTS.items():
-        asked = json.dumps({"content": text, "add_special": False, "parse_special": True}).encode()
-        with urllib.request.urlopen(f"{server.listening_address}/tokenize", asked) as answer:
-            assert json.load(answer)["tokens"] == pairs("smollm2").ours.encode(text, add_special=False), case
+def test_ids_equal_llama_cpps_for_the_default_model(
+    smollm2: Path, pairs: Callable[[str], Pair], tmp_path: Path
+) -> None:
+    pytest.importorskip("xllamacpp")
+    theirs = tokenized(smollm2, tmp_path, list(TEXTS.values()))
+    for (case, text), ids in zip(TEXTS.items(), theirs, strict=True):
+        assert ids == pairs("smollm2").ours.encode(text, add_special=False), case
 
 
 def test_bytes_without_a_token_are_left_out_aloud(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-import xllamacpp
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hanlin.core import lineage
@@ -32,6 +31,7 @@ from hanlin.train.export.certificate import (
 )
 from hanlin.train.export.export import export
 from hanlin.train.export.probe import CONVERSATIONS, TEXTS, classics, probe
+from model.gguf.llamacpp import ask
 from train import runs
 
 PASSAGE = "It is a truth universally acknowledged, 道可道，非常道。"
@@ -118,10 +118,8 @@ def test_transformers_answers_as_the_trained_model_does(run: Path, tmp_path: Pat
 
 def test_llama_cpp_opens_the_quantised_file(run: Path, tmp_path: Path) -> None:
     exported(run, tmp_path / "m.gguf", "Q8_0")
-    params = xllamacpp.CommonParams()
-    params.model.path = str(tmp_path / "m.gguf")
-    params.n_ctx, params.cpuparams.n_threads, params.warmup = 64, 1, False
-    xllamacpp.Server(params)
+    reply = ask(tmp_path / "m.gguf", tmp_path, prompt=[72, 101, 108], n_predict=3, ignore_eos=True)
+    assert reply["usage"]["completion_tokens"] == 3
 
 
 def test_the_papers_lie_beside_the_weights(run: Path, tmp_path: Path) -> None:

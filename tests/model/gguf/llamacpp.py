@@ -10,7 +10,7 @@ from typing import Any
 SECONDS = 120
 
 SCRIPT = """
-import json, sys
+import json, os, sys, urllib.request
 import xllamacpp as llama
 
 asked = json.load(sys.stdin)
@@ -21,14 +21,25 @@ params.warmup, params.fit_params, params.verbosity = False, False, -1
 params.cache_type_k = params.cache_type_v = llama.ggml_type.GGML_TYPE_F32
 params.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
 server = llama.Server(params)
-chat = "messages" in asked
-reply = (server.handle_chat_completions if chat else server.handle_completions)(asked)
+
+def tokens(text):
+    sent = json.dumps({"content": text, "add_special": False, "parse_special": True}).encode()
+    with urllib.request.urlopen(f"{server.listening_address}/tokenize", sent, timeout=60) as answer:
+        return json.load(answer)["tokens"]
+
+if "texts" in asked:
+    reply = [tokens(text) for text in asked["texts"]]
+elif "messages" in asked:
+    reply = server.handle_chat_completions(asked)
+else:
+    reply = server.handle_completions(asked)
 with open(sys.argv[1], "w") as sink:
     json.dump(reply, sink)
+os._exit(0)  # the end of a server that has hardly begun can wait for itself for ever
 """
 
 
-def ask(path: Path, folder: Path, context: int = 256, **request: Any) -> dict[str, Any]:
+def ask(path: Path, folder: Path, context: int = 256, **request: Any) -> Any:
     """The reply of llama.cpp's server to one OpenAI-like request, greedy; `folder` takes the reply's file."""
     asked = {"path": str(path), "context": context, "temperature": 0, "cache_prompt": False, **request}
     out = folder / "reply.json"
@@ -50,3 +61,8 @@ def greedy(
     reply = ask(path, folder, context, prompt=list(tokens), n_predict=steps, n_probs=vocabulary, ignore_eos=True)
     content = reply["choices"][0]["logprobs"]["content"]
     return [(step["id"], {top["id"]: top["logprob"] for top in step["top_logprobs"]}) for step in content]
+
+
+def tokenized(path: Path, folder: Path, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, special tokens read as such, none added."""
+    return ask(path, folder, texts=list(texts))
