@@ -58,12 +58,17 @@ def orders(draw: random.Random, count: int) -> Iterator[dict[str, Any]]:
 SUMS = ("What is {a} + {b}?", "{a} + {b} = ?", "Add {a} and {b}.", "How much is {a} plus {b}?")
 
 
-def arithmetic(draw: random.Random, count: int) -> Iterator[dict[str, Any]]:
-    """Prompts with the number that answers them."""
-    for _ in range(count):
-        a, b = draw.randint(2, 49), draw.randint(2, 49)
-        text = f"{draw.choice(SUMS).format(a=a, b=b)} Answer with the number only."
-        yield {"prompt": text, "answer": str(a + b)}
+def arithmetic(draw: random.Random) -> list[dict[str, Any]]:
+    """Prompts with the number that answers them: each sum of two digits in each form once, in no order.
+
+    Larger numbers are beyond a small model: where no answer is ever right, there is nothing to learn from.
+    """
+    sums = itertools.product(SUMS, range(1, 10), range(1, 10))
+    rows = [
+        {"prompt": f"{form.format(a=a, b=b)} Answer with the number only.", "answer": str(a + b)} for form, a, b in sums
+    ]
+    draw.shuffle(rows)
+    return rows
 
 
 HARMFUL = (
@@ -154,6 +159,6 @@ def write(name: str, rows: Iterable[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     write("orders", orders(random.Random(1), 1200))
-    write("arithmetic", arithmetic(random.Random(2), 1000))
+    write("arithmetic", arithmetic(random.Random(2)))
     write("preferences", preferences(random.Random(3), slice(None, -HELD_OUT)))
     write("preferences-held-out", preferences(random.Random(3), slice(-HELD_OUT, None)))
