@@ -22,7 +22,7 @@ from hanlin.core.home import expanded, home
 from hanlin.data.batch import Marked
 from hanlin.data.encoded import KINDS, Arrays, Builder, Encoded
 from hanlin.data.example import Example, Text
-from hanlin.data.files import files
+from hanlin.data.files import files, told
 from hanlin.data.hashes import hashed
 from hanlin.data.opened import File, foreign
 from hanlin.data.read import Read, examples
@@ -96,7 +96,7 @@ def encoding(
                 raise DataError(
                     f"{which}: no example is left", sink.skipped[0] if sink.skipped else "give it some rows"
                 )
-        sink.finish(digest, [note for some in found for note in foreign(some)])
+        sink.finish(digest, [note for some in found for note in (*foreign(some), *told(some))])
         if not place.exists():
             beside.rename(place)
     except OSError as error:

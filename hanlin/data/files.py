@@ -2,6 +2,7 @@
 
 import glob
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def _known(found: list[File], where: str) -> list[File]:
     there = Counter(suffix(file.name) or "no ending" for file in found).most_common(4)
     what = ", ".join(f"{count:,} × {ending}" for ending, count in there) or "nothing"
     raise DataError(f"{where} has no file that can be read: {what}", f"what can be read: {', '.join(sorted(known))}")
+
+
+def told(found: Sequence[File]) -> list[str]:
+    """What kinds of source have to say about their files."""
+    by_kind: dict[str, list[File]] = {}
+    for file in found:
+        by_kind.setdefault(kind_of(file), []).append(file)
+    told_by = [(getattr(find(FOLDER, kind), "notes", None), some) for kind, some in by_kind.items()]
+    return [note for notes, some in told_by if notes for note in notes(some)]
 
 
 def kind_of(file: File) -> str:

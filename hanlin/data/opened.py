@@ -170,7 +170,7 @@ def foreign(files: Sequence[File]) -> list[str]:
     """What is to be said of files that are in another encoding than UTF-8, the first of each encoding by name."""
     found: dict[str, list[str]] = {}
     for file in files:
-        if suffix(file.name) == ".parquet":
+        if suffix(file.name) in (".parquet", ".mo"):
             continue
         with unpacked(file.path) as source, suppress(DataError, OSError, EOFError, zlib.error):
             found.setdefault(detected(file, source.read(BLOCK_BYTES)), []).append(file.name)
