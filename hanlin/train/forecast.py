@@ -23,7 +23,9 @@ class Forecast:
         self.start_seconds = time.monotonic() - began
         self.is_whole = work.state.step == 0
         """A resumed run is no measure."""
-        self.is_planned = plan.is_of(plan.read(work.run), work)
+        kept = plan.read(work.run)
+        self.is_planned = kept is not None and plan.is_of(kept, work) and kept.get("by") != BY
+        """By `hanlin plan`; what an earlier run in this folder made of its own steps is not held against this one."""
         self.seconds: list[float] = []
 
     def add(self, step: Step) -> None:
