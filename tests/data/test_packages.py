@@ -10,7 +10,8 @@ import pytest
 from hanlin.core.errors import DataError, StoreError
 from hanlin.data.archives import unpack
 from hanlin.data.example import Row
-from hanlin.data.packages import package_files
+from hanlin.data.files import kinds
+from hanlin.data.packages import READABLE, package_files
 from hanlin.data.read import rows
 from hanlin.data.settings import SourceSettings
 
@@ -90,6 +91,10 @@ def test_every_kind_of_archive_gives_its_files_and_none_outside(tmp_path: Path) 
     (tmp_path / "cut.tgz").write_bytes((tmp_path / "t.tgz").read_bytes()[:60])
     with pytest.raises(StoreError, match=r"cut\.tgz is damaged"):
         unpack(tmp_path / "cut.tgz", tmp_path, lambda _: True)
+
+
+def test_whatever_a_source_can_read_is_taken_out_of_a_package() -> None:
+    assert [ending for ending in kinds() if not READABLE.fullmatch(f"a{ending}")] == []
 
 
 @pytest.mark.parametrize("path", ["pypi:verses", "pypi:verses==1.0/../x", "npm:poems", "pypi:-r==1", "deb:--help/x"])
