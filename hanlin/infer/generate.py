@@ -82,15 +82,17 @@ def _events(
     answers = [Answer(index, seed, prompt, drawable, tokenizer, sampling) for index, seed in seeds]
     dropped = 0 if len(prompt) <= room else len(prompt) - room // 2
     cache, logits = read(network, [prompt[dropped:]], room)
-    cache, logits = cache.rows(torch.zeros(len(answers), dtype=torch.long)), logits.expand(len(answers), -1)
+    device = logits.device
+    one = torch.zeros(len(answers), dtype=torch.long, device=device)
+    cache, logits = cache.rows(one), logits.expand(len(answers), -1)
     while True:
-        for answer, row in zip(answers, logits, strict=True):
+        for answer, row in zip(answers, logits.cpu(), strict=True):
             yield answer.take(row, dropped)
         going = [row for row, answer in enumerate(answers) if answer.finish is None]
         if not going:
             return
         if len(going) < len(answers):
-            cache, answers = cache.rows(torch.tensor(going)), [answers[row] for row in going]
+            cache, answers = cache.rows(torch.tensor(going, device=device)), [answers[row] for row in going]
         dropped = 0
         if cache.length < room:
             logits = step(network, cache, [answer.tokens[-1] for answer in answers])
@@ -103,7 +105,7 @@ def _events(
 @torch.inference_mode()
 def read(network: Decoder, prompts: Sequence[Sequence[int]], room: int) -> tuple[Cache, Float[Tensor, "B V"]]:
     """A fresh cache of `room` positions that has read prompts of one length, and the logits after them."""
-    tokens = torch.tensor(prompts)
+    tokens = torch.tensor(prompts, device=network.embed.weight.device)
     cache = network.cache(len(prompts), room)
     *before, last = tokens.split(PREFILL, dim=1)
     for chunk in before:
@@ -114,4 +116,4 @@ def read(network: Decoder, prompts: Sequence[Sequence[int]], room: int) -> tuple
 @torch.inference_mode()
 def step(network: Decoder, cache: Cache, tokens: Sequence[int]) -> Float[Tensor, "B V"]:
     """The logits after one more token each."""
-    return network(torch.tensor(tokens)[:, None], cache)[:, 0]
+    return network(torch.tensor(tokens, device=network.embed.weight.device)[:, None], cache)[:, 0]

@@ -1,5 +1,6 @@
 """Generation equals the plain loop that runs the whole text anew for every token."""
 
+import copy
 from dataclasses import replace
 from itertools import islice
 
@@ -236,3 +237,11 @@ def test_a_special_token_named_as_a_stop_ends_the_answer(bytewise: Tokenizer) ->
     events = spoken(bytewise, [97, turn, 98], Sampling(stop=("<turn>",)))
     assert [event.finish for event in events] == [None, "stop"]
     assert "".join(event.text for event in events) == "a"
+
+
+def test_what_the_network_reads_lies_where_its_weights_do(network: Decoder) -> None:
+    elsewhere, places = copy.deepcopy(network).to("meta"), []  # stands for a GPU, of which tests have none
+    elsewhere.embed.register_forward_pre_hook(lambda _, given: places.append(given[0].device.type))
+    cache, logits = generation.read(elsewhere, [[1, 2, 3]], 8)
+    assert generation.step(elsewhere, cache, [4]).device == logits.device
+    assert places == ["meta", "meta"]
