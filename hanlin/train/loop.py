@@ -156,7 +156,8 @@ def _gathered(work: Work, own: Batch, number: int) -> Batch:
     if type(objective).gathered is Objective.gathered:
         return own
     with work.whole():  # processes generate for as long as each needs to
-        return objective.gathered(work.pupil, own, draw)
+        own = objective.gathered(work.pupil, own, draw)
+    return objective.agreed(own, work.crew.added)
 
 
 def _idle_passes(work: Work, own: Batch) -> int:

@@ -1,6 +1,6 @@
 """What every objective is: settings that know how to mark tokens and how to grade a model on a batch."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -105,6 +105,13 @@ class Objective(Settings):
 
     def gathered(self, pupil: Pupil, batch: Batch, draw: np.random.Generator) -> Batch:
         """The batch with what only the model can add, such as its own answers (GRPO). Without gradients."""
+        return batch
+
+    def agreed(self, batch: Batch, added: Callable[[Mapping[str, float]], Mapping[str, float]]) -> Batch:
+        """The rows of one process with what is told from those of all; `added` sums figures over the processes.
+
+        All of them call it for every batch, also for one that has no rows here.
+        """
         return batch
 
     def loss(self, pupil: Pupil, batch: Batch) -> Tally:

@@ -33,6 +33,7 @@ def validate(work: Work) -> Validation:
             own = moved(dealt(batch, crew.rank, crew.count), work.device)
             if own.rows:
                 own = objective.gathered(work.pupil, own, draw_at(work.settings.seed, number, 100 + crew.rank))
+            own = objective.agreed(own, crew.added)
             for begin in range(0, own.rows, work.rows):
                 some = part(own, begin, begin + work.rows)
                 tally = objective.loss(work.pupil, some)

@@ -5,12 +5,13 @@
     loss   = weight * (1 - sigmoid(reward - usual))    of a wanted answer
              weight * (1 - sigmoid(usual - reward))    of an unwanted one
 
-Each prompt of the batch is given the answer of the row before it to measure what is usual, as TRL's KTOTrainer does.
+Each prompt of the batch is given the answer of the row before it to measure what is usual, as TRL's KTOTrainer does;
+of a batch that several processes share, over all its rows.
 Source: https://arxiv.org/abs/2402.01306
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -68,12 +69,18 @@ class Objective(objective.Objective):
     def gathered(self, pupil: Pupil, batch: Batch, draw: np.random.Generator) -> Batch:
         """The batch with a second label, the same for all rows: how far the model has moved on mismatched answers.
 
-        In nats, at least 0; NaN for a batch of one row, which has no other prompt to compare with.
+        In nats, below 0 where it moved away; NaN for a batch of one row, which has no other prompt to compare with.
         """
         assert batch.labels is not None, "rows without a label"
         moved = math.nan if batch.rejected is None else self._moved(pupil, batch.rejected)
-        labels = torch.cat((batch.labels[:, :1], torch.full_like(batch.labels[:, :1], moved)), 1)
-        return replace(batch, labels=labels, rejected=None)
+        return _told(batch, moved)
+
+    def agreed(self, batch: Batch, added: Callable[[Mapping[str, float]], Mapping[str, float]]) -> Batch:
+        """The batch with the mean over the rows of all processes as its second label."""
+        assert batch.labels is not None, "rows without a label"
+        own = float(batch.labels[:, 1].sum()) if batch.rows else 0.0
+        sums = added({"moved": own, "rows": batch.rows})
+        return _told(batch, sums["moved"] / sums["rows"]) if batch.rows else batch
 
     def loss(self, pupil: Pupil, batch: Batch) -> Tally:
         """The mean over rows.
@@ -82,13 +89,14 @@ class Objective(objective.Objective):
             ConfigError: a training batch of one row.
         """
         assert batch.labels is not None and batch.labels.shape[1] == 2, "corrupted and gathered come first"
-        usual = float(batch.labels[0, 1])
-        if math.isnan(usual):
+        moved = float(batch.labels[0, 1])
+        if math.isnan(moved):
             if pupil.network.training:
                 raise ConfigError(
                     "kto compares the rows of a batch, and this one has 1", "set train.batch to 8 or more"
                 )
-            usual = 0.0
+            moved = 0.0
+        usual = max(0.0, moved)
         own = [pairs.trimmed(batch)]
         now = pairs.sums(pupil.network, own)
         with pupil.before() as network:
@@ -103,7 +111,7 @@ class Objective(objective.Objective):
         return Tally(losses.sum(), count, figures)
 
     def _moved(self, pupil: Pupil, others: Batch) -> float:
-        """Mean of log p - log p before training over mismatched answers, in nats, at least 0."""
+        """Mean of log p - log p before training over mismatched answers, in nats."""
         others = pairs.trimmed(others)
         seen = slice(0, pupil.network.config.context)
         parts = [
@@ -114,7 +122,14 @@ class Objective(objective.Objective):
             now = pairs.sums(pupil.network, parts)
         with pupil.before() as network:
             then = pairs.sums(network, parts)
-        return max(0.0, float((now - then).mean()))
+        return float((now - then).mean())
+
+
+def _told(batch: Batch, moved: float) -> Batch:
+    """The batch with `moved` as the second label of its rows, and without mismatched answers."""
+    assert batch.labels is not None
+    labels = torch.cat((batch.labels[:, :1], torch.full_like(batch.labels[:, :1], moved)), 1)
+    return replace(batch, labels=labels, rejected=None)
 
 
 def mismatched(batch: Batch) -> Batch | None:

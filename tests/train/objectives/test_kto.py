@@ -14,7 +14,7 @@ from hanlin.data.example import Rated
 from hanlin.text.message import Message
 from hanlin.train.objective import Pupil
 from hanlin.train.objectives.kto import EXAMPLES, Objective, mismatched
-from hanlin.train.rows import part
+from hanlin.train.rows import dealt, part
 from infer import tiny
 from train.objectives import oracle
 
@@ -74,7 +74,15 @@ def test_one_of_the_two_directions_has_a_distance() -> None:
         labels = ready(objective, pupil, marked).labels
         assert labels is not None
         found.append(float(labels[0, 1]))
-    assert min(found) == 0 < max(found)
+    assert min(found) < 0 < max(found)
+
+
+def test_a_model_that_moved_away_from_mismatched_answers_has_no_distance() -> None:
+    pupil = Pupil(oracle.network(0), tiny.tokenizer(), reference=oracle.network(1).requires_grad_(False))
+    objective = Objective()
+    batch = ready(objective, pupil, rated([True, False, True, False]))
+    assert batch.labels is not None and float(batch.labels[0, 1]) < 0
+    assert oracle.figures(objective.loss(pupil, batch))["kl"] == 0
 
 
 def test_passes_change_nothing() -> None:
@@ -84,6 +92,26 @@ def test_passes_change_nothing() -> None:
     parts = [objective.loss(pupil, part(batch, begin, begin + 1)) for begin in range(4)]
     torch.testing.assert_close(sum(one.total for one in parts), whole.total)
     assert sum(one.count for one in parts) == whole.count == 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])  # of 4 rows: one process may have none
+def test_processes_agree_on_what_is_usual(count: int) -> None:
+    pupil, objective, draw = oracle.pupil(), Objective(), np.random.default_rng(0)
+    batch = objective.corrupted(oracle.batched(rated([True, False, True, False])), pupil.tokenizer, draw)
+    whole = objective.agreed(objective.gathered(pupil, batch, draw), dict)
+    own = [dealt(batch, rank, count) for rank in range(count)]
+    own = [objective.gathered(pupil, one, draw) if one.rows else one for one in own]
+    told: list[dict[str, float]] = []
+    for one in own:
+        objective.agreed(one, lambda sums: told.append(dict(sums)) or sums)
+    total = {name: sum(one[name] for one in told) for name in told[0]}
+    alone = {float(one.labels[0, 1]) for one in own if one.rows and one.labels is not None}
+    assert len(alone) > 1  # each for itself would compare with something else
+    for one in own:
+        agreed = objective.agreed(one, lambda _: total)
+        if one.rows:
+            assert agreed.labels is not None and whole.labels is not None
+            torch.testing.assert_close(agreed.labels[:, 1], whole.labels[: one.rows, 1])
 
 
 def test_each_prompt_is_given_the_answer_of_the_row_before() -> None:
