@@ -1,4 +1,7 @@
-"""One answer in the making: a row of logits in, an event out. It owns its chance, its penalties, its text."""
+"""One answer in the making: a row of logits in, an event out. It owns its chance, its penalties, its text.
+
+The order of what acts on the logits stands at the top of `hanlin.infer.sampling`.
+"""
 
 from collections.abc import Sequence
 
@@ -6,8 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hanlin.core.errors import RefusedError
+from hanlin.infer.bounds import NEVER, Bounds
 from hanlin.infer.choose import History, choose, report
+from hanlin.infer.dry import Dry
 from hanlin.infer.event import Event, Finish
+from hanlin.infer.guide import Guide
 from hanlin.infer.sampling import Sampling
 from hanlin.infer.stop import StopWatch
 from hanlin.text.tokenizer import Tokenizer
@@ -17,8 +24,20 @@ class Answer:
     """Answer `index` to a prompt, drawn from its own seed. It lives until its last event."""
 
     def __init__(
-        self, index: int, seed: int, prompt: Sequence[int], drawable: int, tokenizer: Tokenizer, sampling: Sampling
+        self,
+        index: int,
+        seed: int,
+        prompt: Sequence[int],
+        drawable: int,
+        tokenizer: Tokenizer,
+        sampling: Sampling,
+        guide: Guide | None = None,
     ) -> None:
+        """`guide` holds it to a constraint, and is its own.
+
+        Raises:
+            ConfigError: the settings name a token id that is not in the vocabulary, or leave none that may come.
+        """
         self.index = index
         self.sampling = sampling
         self.tokens = list(prompt)
@@ -30,7 +49,11 @@ class Answer:
         self.drawable = drawable
         self.history = History(torch.tensor(self.tokens), self.drawable, sampling)
         self.ends = ends(tokenizer, sampling)
-        self.stream = tokenizer.stream(skip_special=True)
+        self.bounds = Bounds(sampling, drawable, self.ends)
+        self.dry = Dry(self.tokens, tokenizer, sampling)
+        self.spared = self.ends | line_break(tokenizer) if sampling.xtc_probability else self.ends
+        self.guide = guide
+        self.stream = tokenizer.stream(skip_special=True, goes_on=guide is not None)
         self.watch = StopWatch(sampling.stop)
 
     @torch.inference_mode()
@@ -39,15 +62,34 @@ class Answer:
 
         Raises:
             WeightsError: the logits are not numbers.
+            RefusedError: settings and constraint leave no token that may come, or none after this one.
+            CapacityError: what the constraint allows takes too long to tell.
         """
         logits = logits.float()
-        token = choose(self.history.penalise(logits[: self.drawable]), self.sampling, self.chance)
+        welcome = self.dry.penalise(self.history.penalise(self._possible(logits[: self.drawable])))
+        token = choose(welcome, self.sampling, self.chance, self.spared)
         logprob, top = report(logits, token, self.sampling.logprobs, self.drawable)
         self.history.add(token)
+        self.dry.add(token)
+        if self.guide is not None:
+            self.guide.accept(token)
         self.tokens.append(token)
         self.count += 1
         text, self.finish = self._say(token)
         return Event(self.index, token, text, logprob, top, self.finish, dropped)
+
+    def _possible(self, logits: Float[Tensor, " V"]) -> Float[Tensor, " V"]:
+        """The logits, minus infinity where a token may not come, changed by what is favoured."""
+        if self.guide is None and not self.bounds.is_active(self.count):
+            return logits
+        logits = logits.clone()  # log-probabilities are told before all this
+        if self.guide is not None:
+            self.guide.mask(logits)
+        self.bounds.apply(logits, self.count)
+        if float(logits.max()) == NEVER:
+            fix = "allow more tokens, ban fewer, or loosen the constraint"
+            raise RefusedError(f"after {self.count:,} tokens of the answer no token may come", fix)
+        return logits
 
     def _say(self, token: int) -> tuple[str, Finish | None]:
         """What may be shown after `token`, and whether that was the end. Half a character is never shown."""
@@ -56,6 +98,8 @@ class Answer:
         text = self.watch.push(self.stream.push(token))
         if self.watch.is_stopped:
             return text, "stop"
+        if self.guide is not None and self.guide.is_finished:
+            return text + self.watch.push(self.stream.finish()) + self.watch.finish(), "stop"
         if self.count == self.sampling.max_tokens:
             return text + self.watch.finish(), "length"
         return text, None
@@ -66,3 +110,9 @@ def ends(tokenizer: Tokenizer, sampling: Sampling) -> frozenset[int]:
     named = [tokenizer.encode(stop, add_special=False) for stop in sampling.stop]
     lone = {tokens[0] for tokens in named if len(tokens) == 1}
     return frozenset(tokenizer.eos) | {token for token in lone if tokenizer.is_special(token)}
+
+
+def line_break(tokenizer: Tokenizer) -> frozenset[int]:
+    """The token that is a line break and nothing else, if there is one."""
+    tokens = tokenizer.encode("\n", add_special=False)[-1:]
+    return frozenset(token for token in tokens if tokenizer.token_bytes(token) == b"\n")

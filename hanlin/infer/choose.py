@@ -1,11 +1,14 @@
 """The next token: one row of logits and the settings in, the tokens that may come and their probabilities out.
 
 Nucleus, typical and min-p sampling as in https://arxiv.org/abs/1904.09751, https://arxiv.org/abs/2202.00666 and
-https://arxiv.org/abs/2407.01082, in the order and with the edge rules of Transformers' warpers.
+https://arxiv.org/abs/2407.01082, in the order and with the edge rules of Transformers' warpers; then XTC as in
+https://github.com/oobabooga/text-generation-webui/pull/6335.
 
 Sorting 49,000 logits takes 5 ms, the 256 largest 0.2 ms, and nearly always those hold all that can be drawn. So a slice
 of the likeliest is taken first and widened only while the cut does not fall inside it: the result is exact.
 """
+
+from collections.abc import Set as AbstractSet
 
 import torch
 from jaxtyping import Float, Int
@@ -50,8 +53,13 @@ class History:
 def distribution(logits: Float[Tensor, " V"], sampling: Sampling) -> tuple[Int[Tensor, " C"], Float[Tensor, " C"]]:
     """The tokens that may be drawn and their probabilities (float64, summing to 1). Temperature must be above 0.
 
-    All cuts but typical_p keep a beginning of the tokens in order of likelihood, so they are counts.
+    All cuts but typical_p keep a beginning of the tokens in order of likelihood, so they are counts. A token with a
+    logit of minus infinity is none of them, however wide the cut.
     """
+    if float(logits.min()) == -float("inf"):
+        alive = torch.nonzero(logits > -float("inf"))[:, 0]
+        tokens, shares = distribution(logits[alive], sampling)
+        return alive[tokens], shares
     has_cut = sampling.top_k or sampling.top_p < 1 or sampling.min_p
     if not has_cut:
         tokens, shares = torch.arange(len(logits)), torch.softmax(_scaled(logits, logits.max(), sampling), 0)
@@ -120,11 +128,33 @@ def draw(shares: Float[Tensor, " C"], chance: torch.Generator, count: int = 1) -
     return torch.searchsorted(passed, uniform * passed[-1], right=True).clamp_(max=len(shares) - 1)
 
 
-def choose(logits: Float[Tensor, " V"], sampling: Sampling, chance: torch.Generator) -> int:
-    """One token from (penalised) logits."""
+def exclude_top(
+    tokens: Int[Tensor, " C"], shares: Float[Tensor, " C"], threshold: float, spared: AbstractSet[int]
+) -> tuple[Int[Tensor, " K"], Float[Tensor, " K"]]:
+    """XTC: without the tokens of at least `threshold`, but for the least likely of them; the shares are not scaled.
+
+    Nothing is left out if one of those tokens is `spared`: a line break or an end would else hardly ever come.
+    """
+    likely = torch.nonzero(shares >= threshold)[:, 0]
+    if len(likely) < 2:
+        return tokens, shares
+    least = likely[shares[likely].argmin()]
+    if not spared.isdisjoint(tokens[likely[likely != least]].tolist()):
+        return tokens, shares
+    is_kept = shares < threshold
+    is_kept[least] = True
+    return tokens[is_kept], shares[is_kept]
+
+
+def choose(
+    logits: Float[Tensor, " V"], sampling: Sampling, chance: torch.Generator, spared: AbstractSet[int] = frozenset()
+) -> int:
+    """One token from (penalised) logits; XTC never leaves out what is `spared`."""
     if sampling.is_greedy:
         return int(logits.argmax())
     tokens, shares = distribution(logits, sampling)
+    if sampling.xtc_probability and float(torch.rand(1, generator=chance)) < sampling.xtc_probability:
+        tokens, shares = exclude_top(tokens, shares, sampling.xtc_threshold, spared)
     return int(tokens[draw(shares, chance)])
 
 

@@ -13,7 +13,10 @@ from torch import Tensor
 from hanlin.core.errors import CapacityError, RefusedError
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.answer import Answer
+from hanlin.infer.bounds import check
+from hanlin.infer.constraint import Constraint
 from hanlin.infer.event import Event
+from hanlin.infer.guide import Guide, guide
 from hanlin.infer.sampling import SLIDE, Sampling
 from hanlin.model.cache import Cache
 from hanlin.model.decoder import Decoder
@@ -23,7 +26,13 @@ PREFILL = 512
 """Prompt tokens per pass: enough to keep the cores busy, few enough that memory does not grow with the prompt."""
 
 
-def generate(network: Decoder, tokenizer: Tokenizer, prompt: Sequence[int], sampling: Sampling) -> Iterator[Event]:
+def generate(
+    network: Decoder,
+    tokenizer: Tokenizer,
+    prompt: Sequence[int],
+    sampling: Sampling,
+    constraint: Constraint | None = None,
+) -> Iterator[Event]:
     """Answers to a prompt, event by event. Errors come at the call, before any work.
 
     Args:
@@ -31,17 +40,23 @@ def generate(network: Decoder, tokenizer: Tokenizer, prompt: Sequence[int], samp
         tokenizer: turns ids into text and knows which ids end an answer.
         prompt: ids, special ones included.
         sampling: how to choose.
+        constraint: what the answers must be. One that `max_tokens` or a stop text cuts is only the beginning of it.
 
     Raises:
-        RefusedError: the prompt is empty.
+        ConfigError: the settings name ids outside the vocabulary, or the constraint cannot be satisfied.
+        RefusedError: the prompt is empty; (while iterating) settings and constraint leave no token that may come.
         CapacityError: prompt and answer exceed the context window, or the cache exceeds the free memory.
+            While iterating: what the constraint allows takes too long to tell.
         WeightsError: (while iterating) the model answers something else than numbers.
     """
     if not prompt:
         raise RefusedError("the prompt is empty", "write something, or start from an id: prompt=[…]")
+    drawable = min(network.config.vocabulary, tokenizer.vocab_size)
+    check(sampling, drawable)
+    guided = guide(constraint, tokenizer, drawable) if constraint else None
     room = _room(len(prompt), sampling, network.config.context)
     _check_memory(network, sampling.n, room)
-    return _events(network, tokenizer, list(prompt), sampling, room)
+    return _events(network, tokenizer, list(prompt), sampling, room, guided)
 
 
 def _room(prompt: int, sampling: Sampling, context: int) -> int:
@@ -73,13 +88,15 @@ def cache_bytes(network: Decoder, batch: int, room: int) -> int:
 
 
 def _events(
-    network: Decoder, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling, room: int
+    network: Decoder, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling, room: int, guided: Guide | None
 ) -> Iterator[Event]:
     """All answers, in step. Rows of the cache and of the logits are the answers still going on, in their order."""
     # Many heads have more rows than there are tokens, to round their size: such a row was never trained.
     drawable = min(network.config.vocabulary, tokenizer.vocab_size)
     seeds = enumerate(sampling.seeds())
-    answers = [Answer(index, seed, prompt, drawable, tokenizer, sampling) for index, seed in seeds]
+    answers = [
+        Answer(index, seed, prompt, drawable, tokenizer, sampling, guided and guided.copy()) for index, seed in seeds
+    ]
     dropped = 0 if len(prompt) <= room else len(prompt) - room // 2
     cache, logits = read(network, [prompt[dropped:]], room)
     device = logits.device

@@ -17,6 +17,7 @@ from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedErr
 from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
 from hanlin.infer import score as scoring
+from hanlin.infer.constraint import Constraint
 from hanlin.infer.event import Event
 from hanlin.infer.generate import generate
 from hanlin.infer.next_token import Next, next_token
@@ -122,16 +123,19 @@ class Model:
             )
         return self.network(tokens)
 
-    def generate(self, prompt: str | Sequence[int], **sampling: Any) -> Iterator[Event]:
+    def generate(
+        self, prompt: str | Sequence[int], *, constraint: Constraint | None = None, **sampling: Any
+    ) -> Iterator[Event]:
         """Continue a text, or token ids, event by event; errors in the settings or the prompt come at the call.
 
         Args:
             prompt: text (special tokens such as <|im_end|> are read as such, BOS is added where the model's own
                 tokenizer adds it), or ids, taken as they are.
+            constraint: what the answer must be: `json_schema`, `regex` or `grammar` of `hanlin.infer.constraint`.
             **sampling: fields of `hanlin.infer.sampling.Sampling`; without any, up to 256 tokens, always the likeliest.
 
         Raises:
-            ConfigError: a setting is unknown or out of range.
+            ConfigError: a setting is unknown or out of range, or the constraint cannot be satisfied.
             DataError: an id is outside the vocabulary.
             RefusedError: the prompt has no tokens.
             CapacityError: prompt and max_tokens exceed the context window, or the cache exceeds the free memory.
@@ -141,7 +145,7 @@ class Model:
             raise DataError(f"the prompt is {shown(prompt)}", "give a text, or a list of token ids")
         tokens = self.encode(prompt, chosen) if isinstance(prompt, str) else list(prompt)
         self._check(tokens)
-        return generate(self.network, self.tokenizer, tokens, chosen)
+        return generate(self.network, self.tokenizer, tokens, chosen, constraint)
 
     def encode(self, prompt: str, sampling: Sampling) -> list[int]:
         """Ids of a prompt. One too long for the window is found out at the cost of a window, not of the prompt.
@@ -162,11 +166,14 @@ class Model:
                 raise CapacityError(what, f"shorten it; {SLIDE}")
         return tokens
 
-    def chat(self, messages: Sequence[Turn], **sampling: Any) -> Iterator[Event]:
+    def chat(
+        self, messages: Sequence[Turn], *, constraint: Constraint | None = None, **sampling: Any
+    ) -> Iterator[Event]:
         """Answer a conversation through the model's own chat template.
 
         Args:
             messages: turns such as `{"role": "user", "content": "…"}`, oldest first.
+            constraint: as in `generate`.
             **sampling: as in `generate`.
 
         Raises:
@@ -176,7 +183,7 @@ class Model:
             CapacityError: as in `generate`.
         """
         chosen = parse(Sampling, sampling)
-        return generate(self.network, self.tokenizer, self.conversation(messages, chosen), chosen)
+        return generate(self.network, self.tokenizer, self.conversation(messages, chosen), chosen, constraint)
 
     def conversation(self, messages: Sequence[Turn], sampling: Sampling) -> list[int]:
         """Ids of a conversation, ready for the answer. Raises as `chat`."""

@@ -6,7 +6,7 @@ Built by `hanlin.text.folder.load_folder` (Hugging Face files) or `hanlin.text.g
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any, NamedTuple
@@ -157,9 +157,15 @@ class Tokenizer:
         stream = self.stream(skip_special=skip_special)
         return stream.push(*tokens) + stream.finish()
 
-    def stream(self, *, skip_special: bool = True) -> TextStream:
-        """A decoder for tokens that arrive one by one; `skip_special` leaves special tokens out of the text."""
-        return TextStream(self._spelling, self._piece, self._special if skip_special else frozenset())
+    def stream(self, *, skip_special: bool = True, goes_on: bool = False) -> TextStream:
+        """A decoder for tokens that arrive one by one.
+
+        `skip_special` leaves special tokens out of the text; with `goes_on` the first token is spelled as in the middle
+        of a text, so SentencePiece's leading space stays.
+        """
+        middle = replace(self._spelling, first=self._spelling.later, drops_spaces=0)
+        skipped = self._special if skip_special else frozenset()
+        return TextStream(middle if goes_on else self._spelling, self._piece, skipped)
 
     def chat(
         self,

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from hanlin.cli.allowed import BY_TOKEN
 from hanlin.cli.arguments import model_option, one_model
 from hanlin.cli.language import Language, spoken
 from hanlin.cli.options import chosen, options
 from hanlin.infer.sampling import Sampling
 
-SAMPLING = options(Sampling, skip=("n", "logprobs"))
+SAMPLING = options(Sampling, skip=("n", "logprobs", *BY_TOKEN))
 
 
 @click.command()

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hanlin.cli.allowed import BY_TOKEN, Allowed, allowed_options
 from hanlin.cli.arguments import dtype_option, model_option, one_model, read_text
 from hanlin.cli.options import chosen, options
 from hanlin.core.errors import CapacityError, ConfigError, RefusedError
@@ -18,7 +19,8 @@ from hanlin.infer.sampling import Sampling
 @click.option("-p", "--prompt", metavar="TEXT", help="The prompt; - reads standard input, less a last line break.")
 @click.option("--chat", is_flag=True, help="Put the prompt through the model's chat template, as the user's message.")
 @click.option("--system", metavar="TEXT", help="With --chat: the system message before it.")
-@options(Sampling)
+@options(Sampling, skip=BY_TOKEN)
+@allowed_options
 @dtype_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
 def command(
@@ -29,6 +31,7 @@ def command(
     system: str | None,
     dtype: str | None,
     is_json: bool,
+    allowed: Allowed,
     **given: Any,
 ) -> None:
     """Continue a prompt, streaming; with --chat, answer it.
@@ -40,17 +43,21 @@ def command(
     hanlin generate -p "The cat sat on the"
     hanlin generate --chat -p "What is the capital of France?"
     hanlin generate -p - --temperature 0.8 --top-p 0.95 --seed 1 --n 3 --json < story.txt
+    hanlin generate -p "A cat: " --json-schema '{"type": "object", "properties": {"name": {"type": "string"}}}'
+    hanlin generate -p "Is water wet? Answer: " --regex "yes|no" --max-tokens 4
     """
     sampling = chosen(Sampling, given)
     wanted = one_model(name, model)
     if system is not None and not chat:
         raise ConfigError("--system needs --chat: a plain prompt has no system message", "add --chat")
+    constraint = allowed.constraint(prompt)
     text = read_prompt(prompt)
     began = time.perf_counter()
     from hanlin.cli.models import open_model
 
     holder = open_model(wanted, dtype)
     load_seconds = time.perf_counter() - began
+    sampling = allowed.added(sampling, holder.tokenizer)
     from hanlin.cli.answers import Timed, as_object, note, print_text
     from hanlin.infer.generate import generate
 
@@ -64,7 +71,7 @@ def command(
         if chat
         else holder.encode(text, sampling)
     )
-    timed = Timed(generate(holder.network, holder.tokenizer, tokens, sampling), sampling.n)
+    timed = Timed(generate(holder.network, holder.tokenizer, tokens, sampling, constraint), sampling.n)
     if not is_json:
         print_text(timed, holder.tokenizer, sampling)
         return
@@ -73,6 +80,8 @@ def command(
     told = as_object(
         timed, holder.tokenizer, sampling, model=holder.name, prompt_tokens=len(tokens), load_seconds=load_seconds
     )
+    if constraint:
+        told["constraint"] = {constraint.kind: constraint.source}
     click.echo(json.dumps(told, ensure_ascii=False))
 
 
