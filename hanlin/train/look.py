@@ -3,8 +3,8 @@
 Pieces join up to the text of the row. A character whose bytes lie in two pieces stands whole in the later one.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, NamedTuple
 
@@ -79,6 +79,11 @@ def look_at_row(batch: Batch, row: int, tokenizer: Tokenizer, shifts: bool = Tru
     if end < len(tokens):
         pieces.append(Piece("", "padding", tokens=len(tokens) - end))
     return pieces
+
+
+def only_read(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces of a text that is judged as a whole, or opens an answer: none of its tokens is graded."""
+    return [replace(piece, kind="seen") if piece.kind == "graded" else piece for piece in pieces]
 
 
 def _shifted(tokens: list[int], targets: list[int], is_graded: list[bool]) -> Iterator[Token]:

@@ -9,6 +9,7 @@ import click
 from hanlin.cli.models import fetched
 from hanlin.cli.train.show import report, show
 from hanlin.data.batch import Batch
+from hanlin.data.example import Question
 from hanlin.train.gate.report import Report
 from hanlin.train.prepare import prepare
 from hanlin.train.rows import part
@@ -36,7 +37,16 @@ def _shown(settings: RunFile, count: int, html: Path | None) -> None:
             batches = (batch for batch, _ in found.stream.batches())
             rows = chain.from_iterable(_rows(batch) for batch in batches)
             objective = found.settings.objective
-            show(islice(rows, count), found.pupil.tokenizer, count, html=html, shifts=objective.SHIFTS)
+            kind = "whole" if found.pupil.head else "answers" if Question in objective.TAKES else "tokens"
+            show(
+                islice(rows, count),
+                found.pupil.tokenizer,
+                count,
+                html=html,
+                shifts=objective.SHIFTS,
+                judged=kind,
+                classes=found.classes,
+            )
         else:
             click.echo(found, err=True)
 

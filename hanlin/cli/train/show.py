@@ -5,10 +5,11 @@ Colours where there are any; without them brackets mark what is graded.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from jinja2 import Environment, StrictUndefined
 from rich.console import Console
@@ -21,7 +22,7 @@ from hanlin.core.run import replacing
 from hanlin.data.batch import Batch, Marked
 from hanlin.text.tokenizer import Tokenizer
 from hanlin.train.gate.report import Report
-from hanlin.train.look import Kind, Piece, look, look_at_row
+from hanlin.train.look import Kind, Piece, look, look_at_row, only_read
 
 STYLES: dict[Kind, str] = {
     "seen": "",
@@ -62,7 +63,9 @@ WORDS: dict[Language, dict[str, str]] = {
     "en": {
         "title": "What the model sees and is graded on",
         "row": "row",
-        "share": "{graded} of {tokens} tokens graded ({share:.1%})",
+        "tokens": "{graded} of {tokens} tokens graded ({share:.1%})",
+        "whole": "{tokens} tokens, judged as a whole by what the model makes of the last one",
+        "answers": "{tokens} tokens, only read: the answers that the model will give are judged",
         "better": "better",
         "worse": "worse",
         "label": "label",
@@ -72,7 +75,9 @@ WORDS: dict[Language, dict[str, str]] = {
     "zh": {
         "title": "模型读到什么，按什么计分",
         "row": "第",
-        "share": "{tokens} 个词元中 {graded} 个计分（{share:.1%}）",
+        "tokens": "{tokens} 个词元中 {graded} 个计分（{share:.1%}）",
+        "whole": "{tokens} 个词元，整篇评判：看模型读完最后一个词元后的判断",
+        "answers": "{tokens} 个词元，只读：评判的是模型随后自己给出的回答",
         "better": "较好",
         "worse": "较差",
         "label": "标签",
@@ -80,6 +85,8 @@ WORDS: dict[Language, dict[str, str]] = {
         "text": "第 {number} 篇",
     },
 }
+Judged = Literal["tokens", "whole", "answers"]
+"""What a loss is of: marked tokens; a text, through a head; what the model answers to it."""
 SPACES = re.compile(r"[^\S\n]{2,}|^[^\S\n]+|[^\S\n]+$|[\t\r\u00a0\u3000\u200b\ufeff]")
 TURNS = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of writing, and with it what stands where in a line."""
@@ -93,6 +100,18 @@ class Row:
     labels: tuple[float, ...] = ()
     end: str = ""
     """ "better" or "worse", of a preference."""
+    judged: Judged = "tokens"
+    classes: tuple[str, ...] = ()
+    """Names that the labels are told by, if they are classes."""
+
+    @property
+    def label(self) -> str:
+        """The name of its class or classes, or the numbers."""
+        if not self.classes:
+            return " ".join(f"{value:g}" for value in self.labels)
+        if len(self.labels) == 1 < len(self.classes):
+            return self.classes[int(self.labels[0])]
+        return ", ".join(name for name, value in zip(self.classes, self.labels, strict=True) if value) or "–"
 
     @property
     def tokens(self) -> int:
@@ -113,6 +132,8 @@ def show(
     html: Path | None = None,
     shifts: bool = True,
     most: int | None = None,
+    judged: Judged = "tokens",
+    classes: Sequence[str] = (),
     console: Console | None = None,
 ) -> None:
     """Print the first `count` rows, and write them as a page.
@@ -124,27 +145,32 @@ def show(
         html: where the page goes; None for none.
         shifts: the objective's `SHIFTS`.
         most: tokens of an example that fit into a row, to show what is cut of `Marked` ones.
+        judged: what the loss is of; where it is not of tokens, none is shown as graded.
+        classes: what the labels are called.
         console: where to print; None for standard output.
 
     Raises:
         StoreError: the page cannot be written.
     """
-    chosen = [row for rows in islice(_rows(rows, tokenizer, shifts, most), count) for row in rows]
+    found = (row for rows in islice(_rows(rows, tokenizer, shifts, most), count) for row in rows)
+    chosen = [replace(row, judged=judged, classes=tuple(classes)) for row in found]
+    if judged != "tokens":
+        chosen = [replace(row, pieces=tuple(only_read(row.pieces))) for row in chosen]
     console, language = page() if console is None else console, spoken()
-    legend(console, language)
+    legend(console, language, judged)
     for number, row in enumerate(chosen, 1):
         console.print()
         console.print(Text(_head(row, number, language), style="bold"), soft_wrap=True)
         console.print(drawn(row.pieces, has_colour(console), language), soft_wrap=True)
     if html is not None:
         with replacing(html) as sink:
-            sink.write(as_html(chosen).encode())
+            sink.write(as_html(chosen, judged).encode())
 
 
 def report(found: Report, *, console: Console | None = None) -> None:
     """Print what the gate found: facts, notices, and of each refusal the example it names."""
     console, language = page() if console is None else console, spoken()
-    for line in found.lines():
+    for line in found.lines(language):
         console.print(Text(line), soft_wrap=True)
     for notice in found.notices:
         console.print(Text(f"notice: {harmless(notice)}", style="yellow"), soft_wrap=True)
@@ -183,11 +209,18 @@ def has_colour(console: Console) -> bool:
     return console.color_system is not None and not console.no_color
 
 
-def legend(console: Console, language: Language) -> None:
+def legend(console: Console, language: Language, judged: Judged = "tokens") -> None:
     """What the colours, or the marks, mean."""
-    for kind, meaning in LEGEND[language].items():
+    for kind, meaning in _meanings(language, judged).items():
         example = Text(f" {meaning} ", STYLES[kind]) if has_colour(console) else Text("".join(_marked(kind, meaning)))
         console.print(Text("── 2 ── " if kind == "border" else "░░ " if kind == "padding" else "").append(example))
+
+
+def _meanings(language: Language, judged: Judged) -> dict[Kind, str]:
+    """The kinds of piece that there can be."""
+    return {
+        kind: told for kind, told in LEGEND[language].items() if judged == "tokens" or kind not in ("graded", "wanted")
+    }
 
 
 def drawn(pieces: Sequence[Piece], is_coloured: bool, language: Language) -> Text:
@@ -230,13 +263,13 @@ def _head(row: Row, number: int, language: Language) -> str:
     parts = [f"{words['row']} {number}{' 行' if language == 'zh' else ''}"]
     parts += [words[row.end]] if row.end else []
     share = row.graded / max(row.tokens, 1)
-    parts.append(words["share"].format(graded=row.graded, tokens=row.tokens, share=share))
+    parts.append(words[row.judged].format(graded=row.graded, tokens=row.tokens, share=share))
     if row.labels:
-        parts.append(f"{words['label']} {' '.join(f'{value:g}' for value in row.labels)}")
+        parts.append(f"{words['label']} {row.label}")
     return " · ".join(parts)
 
 
-def as_html(rows: Sequence[Row]) -> str:
+def as_html(rows: Sequence[Row], judged: Judged = "tokens") -> str:
     """A page that needs nothing else: light and dark, English and Chinese, all text escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("hanlin.cli.train").joinpath("show.html").read_text("utf-8"))
@@ -250,10 +283,10 @@ def as_html(rows: Sequence[Row]) -> str:
         }
         for number, row in enumerate(rows, 1)
     ]
-    legend = [(kind, LEGEND["en"][kind], LEGEND["zh"][kind]) for kind in LEGEND["en"]]
+    legend = [(kind, told, LEGEND["zh"][kind]) for kind, told in _meanings("en", judged).items()]
     graded, tokens = sum(row.graded for row in rows), sum(row.tokens for row in rows)
     shares = [
-        WORDS[language]["share"].format(graded=graded, tokens=tokens, share=graded / max(tokens, 1))
+        WORDS[language][judged].format(graded=graded, tokens=tokens, share=graded / max(tokens, 1))
         for language in ("en", "zh")
     ]
     titles = [WORDS["en"]["title"], WORDS["zh"]["title"]]

@@ -10,7 +10,7 @@ from hanlin.text.tokenizer import Tokenizer
 from hanlin.train.gate.inputs import Inputs, where
 from hanlin.train.gate.report import Refusal
 from hanlin.train.gate.survey import Case, Place
-from hanlin.train.look import Piece, look, look_at_row
+from hanlin.train.look import Piece, look, look_at_row, only_read
 
 PROBE = "HANLIN"
 
@@ -37,7 +37,10 @@ def ends_of(tokenizer: Tokenizer) -> frozenset[int]:
 def sample(inputs: Inputs, place: Place | None, *, is_validation: bool = False) -> tuple[Piece, ...]:
     """An example to show beside a refusal."""
     parts = inputs.validation if is_validation else inputs.train
-    return () if place is None else tuple(look(parts[place[0]][place[1]], inputs.tokenizer, inputs.most))
+    if place is None:
+        return ()
+    pieces = look(parts[place[0]][place[1]], inputs.tokenizer, inputs.most)
+    return tuple(pieces if inputs.is_graded_by_token else only_read(pieces))
 
 
 def nothing(case: Case) -> Iterator[Refusal | str]:

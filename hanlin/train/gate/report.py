@@ -1,10 +1,45 @@
 """What the gate found: facts to show before training, notices, and refusals with their fix."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from hanlin.core.errors import RefusedError
 from hanlin.train.look import Piece
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "train": "train       ",
+        "validation": "validation  ",
+        "graded": "graded      ",
+        "rows": "rows        {share:.1%} of the positions used",
+        "classes": "classes     ",
+        "sizes": "{examples:,} examples, {tokens:,} tokens",
+        "longest": ", the longest of {longest:,}",
+        "none": "none",
+        "share": "{share:.1%} of the tokens",
+        "answers": "{count:,} answers",
+        "cut": "{count:,} cut by the context",
+        "more": ", … ({count} classes)",
+        "comma": ", ",
+    },
+    "zh": {
+        "train": "训练  ",
+        "validation": "验证  ",
+        "graded": "计分  ",
+        "rows": "各行  用上了 {share:.1%} 的位置",
+        "classes": "类别  ",
+        "sizes": "{examples:,} 条，{tokens:,} 个词元",
+        "longest": "，最长一条 {longest:,} 个",
+        "none": "无",
+        "share": "词元的 {share:.1%}",
+        "answers": "{count:,} 个回答",
+        "cut": "{count:,} 个被上下文截断",
+        "more": "……（共 {count} 类）",
+        "comma": "，",
+    },
+}
+"""Of the facts, before and between them."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +89,19 @@ class Report:
     """To be said aloud, and no more; a refusal that was overruled is one of them."""
     refusals: tuple[Refusal, ...]
 
-    def lines(self) -> list[str]:
+    def lines(self, language: Literal["en", "zh"] = "en") -> list[str]:
         """The facts in a few lines."""
-        facts = self.facts
-        train = [
-            f"{facts.examples:,} examples",
-            f"{facts.tokens:,} tokens",
-            f"the longest of {facts.longest:,}",
-        ]
-        held = f"{facts.validation_examples:,} examples, {facts.validation_tokens:,} tokens"
-        graded = [] if facts.graded_share is None else [f"{facts.graded_share:.1%} of the tokens"]
-        graded += [f"{facts.answers:,} answers"] if facts.answers else []
-        graded += [f"{facts.cut:,} cut by the context"] if facts.cut else []
-        lines = [f"train       {', '.join(train)}", f"validation  {held if facts.validation_examples else 'none'}"]
-        lines += [f"graded      {', '.join(graded)}"] if graded else []
-        lines += [f"rows        {facts.used_share:.1%} of the positions used"] if facts.used_share is not None else []
-        return lines + ([f"classes     {_classes(facts.classes)}"] if facts.classes else [])
+        facts, words = self.facts, WORDS[language]
+        sizes = words["sizes"].format(examples=facts.examples, tokens=facts.tokens)
+        lines = [words["train"] + sizes + words["longest"].format(longest=facts.longest)]
+        held = words["sizes"].format(examples=facts.validation_examples, tokens=facts.validation_tokens)
+        lines.append(words["validation"] + (held if facts.validation_examples else words["none"]))
+        graded = [] if facts.graded_share is None else [words["share"].format(share=facts.graded_share)]
+        graded += [words["answers"].format(count=facts.answers)] if facts.answers else []
+        graded += [words["cut"].format(count=facts.cut)] if facts.cut else []
+        lines += [words["graded"] + words["comma"].join(graded)] if graded else []
+        lines += [words["rows"].format(share=facts.used_share)] if facts.used_share is not None else []
+        return lines + ([words["classes"] + _classes(facts.classes, words)] if facts.classes else [])
 
     def raise_if_refused(self) -> None:
         """Stop a run that must not begin.
@@ -83,6 +115,6 @@ class Report:
             raise RefusedError("\n".join([*told, last.what]), last.fix)
 
 
-def _classes(classes: Sequence[tuple[str, int, int]], most: int = 12) -> str:
-    told = ", ".join(f"{name} {train:,} + {held:,}" for name, train, held in classes[:most])
-    return told if len(classes) <= most else f"{told}, … ({len(classes)} classes)"
+def _classes(classes: Sequence[tuple[str, int, int]], words: Mapping[str, str], most: int = 12) -> str:
+    told = words["comma"].join(f"{name} {train:,} + {held:,}" for name, train, held in classes[:most])
+    return told if len(classes) <= most else told + words["more"].format(count=len(classes))

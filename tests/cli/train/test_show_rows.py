@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -57,6 +58,26 @@ def test_with_colours_no_brackets_are_needed() -> None:
     show([marked(tiny(), "xy", "uv")], tiny(), 1, console=to)
     said = printed(to)
     assert "⟦" not in said and re.search(r"\x1b\[[\d;]*42m\s*uv", said)
+
+
+def test_texts_that_are_judged_as_a_whole_have_no_graded_tokens_and_name_their_class(tmp_path: Path) -> None:
+    text = replace(marked(tiny(), "x", "uv"), graded=None, labels=(1.0,))
+    names, page = ("bad", "good"), tmp_path / "a.html"
+    for one, name in ((text, "good"), (replace(text, labels=(1.0, 1.0)), "bad, good")):
+        to, batch = console(False), collate([[one]], shifts=False, pad=0)
+        show([batch], tiny(), 1, html=page, shifts=False, judged="whole", classes=names, console=to)
+        assert "row 1 · 4 tokens, judged as a whole by what the model makes of the last one" in printed(to)
+        assert f" · label {name}\n" in printed(to)
+        assert "⟦" not in printed(to) and "xuv<end>" in printed(to)
+        source = page.read_text("utf-8")
+        assert 'class="graded' not in source and "整篇评判" in source
+
+
+def test_of_a_question_the_answers_are_judged_and_no_token_of_it() -> None:
+    to = console(False)
+    show([replace(marked(tiny(), "x", "u"), graded=None)], tiny(), 1, judged="answers", console=to)
+    assert "3 tokens, only read: the answers that the model will give are judged" in printed(to)
+    assert "⟦" not in printed(to)
 
 
 def test_as_many_rows_are_shown_as_are_asked_for() -> None:
@@ -125,3 +146,14 @@ def test_a_report_shows_facts_notices_and_the_example_of_each_refusal() -> None:
     said = printed(to)
     assert "3 examples, 99 tokens" in said and "25.0% of the tokens, 3 answers, 1 cut" in said
     assert "notice: be‹U+001B›ware" in said and "xy⟦u⟧✂v<end>✂" in said
+
+
+def test_the_facts_are_told_in_chinese_with_the_same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Facts(3, 99, 50, 2, 40, 0.25, 3, 1, 0.97, tuple((f"c{place}", 7, 1) for place in range(13)))
+    found = Report(facts, (), ())
+    english, chinese = found.lines(), found.lines("zh")
+    assert [re.findall(r"[\d.,]*\d", line) for line in english] == [re.findall(r"[\d.,]*\d", line) for line in chinese]
+    assert not re.search("[a-bd-z]", "".join(chinese))  # but for the names of the classes
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    report(found, console=(to := console(False)))
+    assert "训练  3 条，99 个词元，最长一条 50 个" in printed(to)
