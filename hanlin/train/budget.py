@@ -4,6 +4,7 @@ Two or three sizes are tried for a few seconds each, on the run's own rows. The 
 the time allows, come nearest to 12 for each weight that multiplies (see `hanlin.train.size`); text is read at most four
 times, beyond which it teaches little (https://arxiv.org/abs/2305.16264).
 
+Several processes measure together, as they will train, and go by the leader's clock.
 The choice is kept in the run's folder (choice.json) and holds for every resume of the run.
 """
 
@@ -22,6 +23,7 @@ from hanlin.core.machine import allowed_memory
 from hanlin.core.run import replacing
 from hanlin.core.settings import Settings, parse
 from hanlin.train import plan
+from hanlin.train.crew import Crew
 from hanlin.train.memory import unmade
 from hanlin.train.settings import RunFile
 from hanlin.train.size import TOKENS_PER_WEIGHT, multiplying
@@ -112,7 +114,14 @@ def check(settings: RunFile) -> None:
 
 
 def spent(
-    settings: RunFile, run: Path, vocabulary: int, make: Callable[[RunFile], Work], began: float, *, is_kept: bool
+    settings: RunFile,
+    run: Path,
+    vocabulary: int,
+    make: Callable[[RunFile], Work],
+    began: float,
+    *,
+    is_kept: bool,
+    crew: Crew = Crew(),
 ) -> Iterator[str | Choice]:
     """Sentences about what is measured, and the choice as the last item.
 
@@ -120,22 +129,24 @@ def spent(
         make: a work for some settings that is thrown away.
         began: the time.monotonic() at which the run began.
         is_kept: take the choice that the run's folder has, if it has one.
+        crew: all of its processes come here together.
 
     Raises:
         ConfigError: the time is over before the first step.
         RefusedError: the choice that is kept was made for another budget.
     """
-    kept = read(run) if is_kept else None
+    kept = crew.led(lambda: read(run) if is_kept else None)
     if kept is not None and kept.budget != settings.train.budget:
         raise RefusedError(
             f"train.budget was {kept.budget!r} when this run was planned, is {settings.train.budget!r}",
             "undo that, or begin anew with --restart",
         )
     if kept is None:
-        kept = yield from _choose(settings, vocabulary, make, began)
-        run.mkdir(parents=True, exist_ok=True)
-        with replacing(run / NAME) as sink:
-            sink.write(kept.model_dump_json(indent=1).encode())
+        kept = yield from _choose(settings, vocabulary, make, began, crew)
+        if crew.leads:
+            run.mkdir(parents=True, exist_ok=True)
+            with replacing(run / NAME) as sink:
+                sink.write(kept.model_dump_json(indent=1).encode())
     else:
         yield f"the budget of {kept.budget} as it was measured before: {_told(kept)}"
     yield kept
@@ -163,27 +174,33 @@ def hand_over(one: Path, other: Path) -> None:
         shutil.copy(one / NAME, other)
 
 
-def _choose(settings: RunFile, vocabulary: int, make: Callable[[RunFile], Work], began: float) -> Iterator[str]:
+def _choose(
+    settings: RunFile, vocabulary: int, make: Callable[[RunFile], Work], began: float, crew: Crew
+) -> Iterator[str]:
     shape, budget = settings.model, settings.train.budget
     is_open = not (shape.use or shape.size or shape.width or shape.layers)
     ends = began + SPENT * seconds_of(budget)
+
+    def left() -> float:
+        return crew.led(lambda: ends - time.monotonic())
+
     if not is_open:
         tried = measured(make(_short(settings)), MEASURED_SECONDS / 2)
-        steps = min(tried.steps_in(ends - time.monotonic()), tried.most_steps())
+        steps = min(tried.steps_in(left()), tried.most_steps())
         choice = Choice(budget=budget, size=None, steps=_some(steps, budget, began))
         yield from _said(choice, tried, ends)
         return choice
-    weights = sizes(settings, vocabulary)
+    weights = crew.led(lambda: sizes(settings, vocabulary))
     found: dict[int, Tried] = {}
     size = min(weights)
     while size not in found:
         found[size] = measured(make(_short(_sized(settings, size))), MEASURED_SECONDS / MOST_SIZES / 2)
         yield f"size {size}, {weights[size] / 1e6:,.2f} million weights: {_speed(found[size]):,.0f} tokens/s"
-        seconds = ends - time.monotonic()
+        seconds = left()
         pool = weights if len(found) < MOST_SIZES else found
         size = min(pool, key=lambda size: _far(size, weights, found, seconds))
     tried = found[size]
-    steps = min(tried.steps_in(ends - time.monotonic()), tried.most_steps())
+    steps = min(tried.steps_in(left()), tried.most_steps())
     choice = Choice(budget=budget, size=size, steps=_some(steps, budget, began))
     per_weight = choice.steps * tried.batch_tokens / weights[size]
     yield from _said(choice, tried, ends, f", {per_weight:.1f} for each weight")
@@ -213,9 +230,10 @@ def sizes(settings: RunFile, vocabulary: int) -> dict[int, int]:
 
 def measured(work: Work, seconds: float) -> Tried:
     """Train a few steps of a work that is thrown away."""
-    factor, _ = plan.correction("seconds", work)
+    found = plan.trial(work, 0.0, seconds)
+    trial, factor = work.crew.led(lambda: (found, plan.correction("seconds", work)[0]))
     return Tried(
-        plan.trial(work, 0.0, seconds),
+        trial,
         factor,
         work.settings,
         work.batch * work.settings.data.context,

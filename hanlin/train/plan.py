@@ -128,7 +128,7 @@ def trial(work: Work, start_seconds: float, most_seconds: float = TRIAL_SECONDS)
             at = time.perf_counter()
             loop.update(scratch, batch, number)
             seconds.append(waiting + (time.perf_counter() - at) * usual / positions(batch))
-            if number >= LEAST_STEPS and time.perf_counter() - began > most_seconds:
+            if number >= LEAST_STEPS and work.crew.led(lambda: time.perf_counter() - began > most_seconds):
                 break
         times = [time.perf_counter()]
         if scratch.validation is not None:

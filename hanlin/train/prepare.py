@@ -97,14 +97,16 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
     if settings.train.budget:
 
         def make(tried: RunFile) -> Work:
-            return assemble(tried, data, tokenizer, base_of(tried, dtype), dtype, device, Crew())
+            return assemble(tried, data, tokenizer, base_of(tried, dtype), dtype, device, crew)
 
-        found = budget.spent(
-            settings, folder_of(settings), tokenizer.vocab_size, make, began, is_kept=not resume.is_anew
-        )
-        *told, choice = crew.led(lambda: list(found))
-        yield from (sentence for sentence in told if isinstance(sentence, str))
-        assert isinstance(choice, budget.Choice)
+        folder, is_kept = folder_of(settings), not resume.is_anew
+        choice = None
+        for found in budget.spent(settings, folder, tokenizer.vocab_size, make, began, is_kept=is_kept, crew=crew):
+            if isinstance(found, budget.Choice):
+                choice = found
+            else:
+                yield found
+        assert choice is not None
         settings = budget.with_choice(settings, choice)
     work = assemble(settings, data, tokenizer, base, dtype, device, crew)
     work.peak = speed

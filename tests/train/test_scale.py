@@ -124,6 +124,17 @@ def test_an_adapter_is_learnt_with_divided_weights_as_with_whole_ones(home: Path
     assert all(np.abs(one[key] - other[key]).max() < 1e-3 for key in (*one, *other))
 
 
+def test_a_budget_is_measured_by_all_workers_together(home: Path) -> None:
+    file = home / "budget.toml"
+    limits = 'budget = "20s"\nvalidate_every = 100000'
+    run = RUN.replace("steps = 24", limits).replace("validate_every = 8\n", "").replace("width = 32\n", "width = 128\n")
+    file.write_text(run.format(text=home / "text.jsonl"), encoding="utf-8")
+    told = train(home, "budget", "--workers", "2", file=file)
+    steps = json.loads((home / "budget" / "choice.json").read_text("utf-8"))["steps"]
+    assert f"within 20s: {steps:,} steps" in told and told.count("within 20s") == 1
+    assert [line["number"] for line in read(home / "budget")] == list(range(1, steps + 1))
+
+
 def check_same(run: Path, alone: Path) -> None:
     """Losses on both kinds of data, and the names and shapes of the weights."""
     assert losses(run) == pytest.approx(losses(alone), rel=1e-4)
