@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,13 +90,23 @@ def place(path: Path) -> Path:
     return path / LINEAGE if path.is_dir() else path.with_name(f"{path.name}.{LINEAGE}")
 
 
-def record(path: Path, kind: str, parents: Mapping[str, str | Path], facts: Mapping[str, Any]) -> Lineage:
+def files_hash(files: Mapping[str, Path]) -> str:
+    """SHA-256 of several files by the names they go by, as of a folder that has them.
+
+    Raises:
+        StoreError: one cannot be read.
+    """
+    return _folded({name: _hash(path) for name, path in files.items()})
+
+
+def record(path: Path, kind: str, parents: Mapping[str, "str | Path | Lineage"], facts: Mapping[str, Any]) -> Lineage:
     """Write the lineage of a file or folder beside it.
 
     Args:
         path: the artefact.
         kind: data, tokenizer, checkpoint, adapter, export.
-        parents: name → its hash, or the path of it: then it is hashed here, and its own lineage taken along.
+        parents: name → its hash, or what is known of it; or the path of it: then it is hashed here, and its own lineage
+            taken along.
         facts: more about how it was made; plain JSON.
 
     Raises:
@@ -196,7 +206,9 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[
             yield f"{name} changed"
 
 
-def _parent(name: str, parent: str | Path, seen_from: Path) -> Lineage:
+def _parent(name: str, parent: str | Path | Lineage, seen_from: Path) -> Lineage:
+    if isinstance(parent, Lineage):
+        return replace(parent, name=name)
     if isinstance(parent, str):
         return Lineage(name=name, hash=parent)
     own = read(parent)

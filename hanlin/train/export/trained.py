@@ -1,14 +1,18 @@
 """A run folder in; what training left in it out: the network, its adapter, and the record of where it comes from."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 from hanlin.core import lineage
 from hanlin.core.errors import DataError, HanlinError, RefusedError, StoreError, WeightsError
 from hanlin.core.home import expanded
+from hanlin.data.files import files, package
+from hanlin.data.packages import is_here
+from hanlin.data.settings import SourceSettings
 from hanlin.model import safetensors
 from hanlin.model.adapters import peft
 from hanlin.model.checkpoint import Checkpoint
@@ -92,20 +96,39 @@ def recorded(
         StoreError: the folder cannot be written, or a parent cannot be read.
         DataError: the lineage of a parent is damaged.
     """
-    parents: dict[str, str | Path] = dict(hashes or {})
+    parents: dict[str, str | Path | lineage.Lineage] = dict(hashes or {})
     for part in ("train", "validation"):
         for index, source in enumerate(sources(settings, part)):
-            if source and expanded(source).exists():
-                parents[f"data.{part}[{index}]"] = expanded(source)
+            found = _data(source)
+            if found is not None:
+                parents[f"data.{part}[{index}]"] = found
     own = run / "tokenizer"
     if own.is_dir() and not lineage.place(own).exists():
         lineage.record(own, "tokenizer", parents, dict(section(settings, "tokenizer")))
     base = _base(folder, settings)
-    found = {"base": _at_hand(base), "tokenizer": own if own.is_dir() else None}
-    parents |= {name: path for name, path in found.items() if path is not None}
+    others = {"base": _at_hand(base), "tokenizer": own if own.is_dir() else None}
+    parents |= {name: path for name, path in others.items() if path is not None}
     facts = {"run": str(settings.get("name", "")), "objective": objective_name(settings), "seed": settings.get("seed")}
     facts |= {"base": base} if base else {}
     return lineage.record(folder, "adapter" if (folder / ADAPTER).is_file() else "checkpoint", parents, facts)
+
+
+def _data(source: str) -> Path | lineage.Lineage | None:
+    """A source that is one path; of a package or a pattern the hash of its files; None if it is not at hand."""
+    if not source or expanded(source).exists():
+        return expanded(source) if source else None
+    try:
+        kind, rest = package(source)
+        if kind and not is_here(kind, rest):
+            return None
+        paths = [file.path.absolute() for file in files(SourceSettings(path=source))]
+    except DataError:
+        return None
+    top = os.path.commonpath([path.parent for path in paths])
+    found = {path.relative_to(top).as_posix(): path for path in paths}
+    # A pattern without its folders: whose machine it was is nobody's business.
+    facts = {"source": source if kind else PurePath(source).name, "files": len(found)}
+    return lineage.Lineage("", lineage.files_hash(found), "data", facts=facts)
 
 
 def licence_of(base: str) -> str:
