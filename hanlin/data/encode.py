@@ -267,9 +267,12 @@ def _mapped(folder: Path) -> Arrays:
 def held_out(all_of: Encoded, share: float) -> tuple[Encoded, Encoded]:
     """Training and validation: which example goes where is a matter of its content alone, so copies go together.
 
-    At least one example is held out, if there are two different ones and the share is not 0.
+    Where there are two different ones and the share is not 0, at least one is held out and at least one is not.
     """
-    is_held = all_of.hashes < np.uint64(share * 2**64) if share else np.zeros(len(all_of), np.bool_)
-    if share and not is_held.any() and len(np.unique(all_of.hashes)) > 1:
-        is_held = all_of.hashes == all_of.hashes.min()
+    hashes = all_of.hashes
+    is_held = hashes < np.uint64(share * 2**64) if share else np.zeros(len(all_of), np.bool_)
+    if is_held.any() and is_held.all():
+        is_held = hashes != hashes.max()
+    elif share and not is_held.any() and len(np.unique(hashes)) > 1:
+        is_held = hashes == hashes.min()
     return all_of.view(np.flatnonzero(~is_held)), all_of.view(np.flatnonzero(is_held))

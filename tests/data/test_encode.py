@@ -149,6 +149,9 @@ def test_held_out_examples_depend_on_content_alone_and_copies_stay_together(tmp_
     assert {text(turned, at) for at in range(len(turned))} == {text(validation, at) for at in range(len(validation))}
     assert len(held_out(several.view([0, 1]), 0.001)[1]) == 1
     assert len(held_out(several, 0.0)[1]) == 0
+    both = several.view([0, 1])
+    assert [len(part) for part in held_out(both, 0.9999)] == [1, 1]  # whatever falls, something is trained on
+    assert [len(part) for part in held_out(several.view([0, 0]), 0.9999)] == [2, 0]
 
 
 def test_another_encoding_than_utf_8_is_said(tmp_path: Path) -> None:
