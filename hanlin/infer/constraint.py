@@ -111,8 +111,6 @@ def spelled(constraint: Constraint) -> str:
         return LLMatcher.grammar_from_regex(constraint.source)
     if constraint.kind == "grammar":
         return LLMatcher.grammar_from_lark(constraint.source)
-    if constraint.source == "false":
-        raise ConfigError("json_schema = false: nothing satisfies it", "give an object")
     strict = {"lenient": False, "coerce_one_of": False, "json_allowed_escapes": ESCAPES, "whitespace_pattern": SPACE}
     try:
         return LLMatcher.grammar_from_json_schema(constraint.source, overrides=strict)  # pyright: ignore

@@ -23,8 +23,8 @@ TOKEN = re.compile(
 )
 ATTRIBUTES = re.compile(r"^[?!]*[\w-]+\[([^\]\n]*)\]\s*:", re.M)
 NOT_DONE = ("temperature", "max_tokens", "stop")
-MOST_RULES = 1000
-"""Rules of one grammar. The library follows them by recursion and a chain of 20,000 overflows its stack."""
+MOST_RULES = 200
+"""Rules of one grammar. The library follows them by recursion; a chain of 500 overflows a stack of 1 MB."""
 
 
 class Piece(NamedTuple):

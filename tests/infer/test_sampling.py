@@ -21,6 +21,17 @@ OUT_OF_RANGE = {
     "seed": [-1, 1 << 63],
     "stop": [["", "a"], ""],
     "overflow": ["cut"],
+    "min_tokens": [-1, 257],
+    "logit_bias": [{1: 101}, {1: float("nan")}, {-1: 0}, {"a": 1}],
+    "allowed_tokens": [[-1], [1.5]],
+    "banned_tokens": [[-1]],
+    "dry_multiplier": [-0.1, 101, float("inf")],
+    "dry_base": [0.9, float("nan")],
+    "dry_allowed_length": [0],
+    "dry_penalty_last_n": [-2],
+    "dry_sequence_breakers": [[""]],
+    "xtc_probability": [-0.1, 1.1],
+    "xtc_threshold": [0, 0.6],
 }
 
 
