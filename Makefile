@@ -17,7 +17,7 @@ READY := .venv/.ready
 
 venv: $(READY)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml setup.py $(wildcard hanlin/kernels/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1)"; \
 		  echo "  fix: install one and say make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }

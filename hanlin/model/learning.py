@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from hanlin.model import products
+
 BLOCK = 64
 """Queries of each head that are looked up at once: their scores stay in the cache."""
 Maybe = Tensor | None
@@ -50,9 +52,9 @@ def normed(x: Float[Tensor, "*b D"], gain: Float[Tensor, " D"], epsilon: float) 
 def linear(x: Float[Tensor, "*b D"], weight: Float[Tensor, "F D"], bias: Maybe) -> Float[Tensor, "*b F"]:
     """A linear map that keeps the recipe of its input, if that has one."""
     recipe: Recipe | None = getattr(x, "recipe", None)
-    if recipe is None or not weight.requires_grad:
+    if (recipe is None or not weight.requires_grad) and not hasattr(weight, "packs"):
         return F.linear(x, weight, bias)
-    return _Linear.apply(x, weight, bias, *recipe)  # pyright: ignore[reportReturnType]
+    return _Linear.apply(x, weight, bias, *(recipe or (None, None, None)))  # pyright: ignore[reportReturnType]
 
 
 def gated(gate_up: Float[Tensor, "*b F2"], act: Act) -> Float[Tensor, "*b F"]:
@@ -113,22 +115,23 @@ class _Normed(torch.autograd.Function):
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Maybe, raw: Tensor, size: Tensor, gain: Tensor) -> Tensor:
-        ctx.save_for_backward(weight, raw, size, gain)
-        return F.linear(x, weight, bias)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Maybe, raw: Maybe, size: Maybe, gain: Maybe) -> Tensor:
+        recipe = (x, None, None) if raw is None else (raw, size, gain)
+        ctx.save_for_backward(weight, *(recipe if weight.requires_grad else (None, None, None)))
+        return products.forward(x, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, pull: Tensor) -> tuple[Maybe, ...]:  # pyright: ignore
         weight, *recipe = ctx.saved_tensors
         flat = pull.flatten(0, -2)
-        of_x = (flat @ weight).unflatten(0, pull.shape[:-1]) if ctx.needs_input_grad[0] else None
+        of_x = products.back(flat, weight).unflatten(0, pull.shape[:-1]) if ctx.needs_input_grad[0] else None
         of_weight = flat.t() @ _made(*recipe).flatten(0, -2) if ctx.needs_input_grad[1] else None
         return of_x, of_weight, flat.sum(0) if ctx.needs_input_grad[2] else None, None, None, None
 
 
-def _made(raw: Tensor, size: Tensor, gain: Tensor) -> Tensor:
-    return (raw * size).mul_(gain)
+def _made(raw: Tensor, size: Maybe, gain: Maybe) -> Tensor:
+    return raw if size is None or gain is None else (raw * size).mul_(gain)
 
 
 def _bent(gate: Tensor, act: Act, out: Maybe = None) -> Tensor:
@@ -195,12 +198,12 @@ class _GatedMLP(torch.autograd.Function):
         size: Maybe,
         gain: Maybe,
     ) -> Tensor:
-        gate_up = F.linear(x, wide, wide_bias)
+        gate_up = products.forward(x, wide, wide_bias)
         ctx.act = act
         recipe = (x, None, None) if raw is None else (raw, size, gain)
         ctx.save_for_backward(wide, down, gate_up, *(recipe if wide.requires_grad else (None, None, None)))
         gate, up = gate_up.chunk(2, -1)
-        return F.linear(_bent(gate, act).mul_(up), down, down_bias)
+        return products.forward(_bent(gate, act).mul_(up), down, down_bias)
 
     @staticmethod
     @once_differentiable
@@ -211,12 +214,12 @@ class _GatedMLP(torch.autograd.Function):
         gate, up = halves.chunk(2, -1)
         bent = _bent(gate, ctx.act)
         of_down = flat.t() @ (bent * up) if is_wanted[3] else None
-        of_both = _ungated(flat @ down, halves, ctx.act, bent)
+        of_both = _ungated(products.back(flat, down), halves, ctx.act, bent)
         of_wide = None
         if is_wanted[1]:
-            of_wide = of_both.t() @ (raw if size is None else _made(raw, size, gain)).flatten(0, -2)
+            of_wide = of_both.t() @ _made(raw, size, gain).flatten(0, -2)
         return (
-            (of_both @ wide).unflatten(0, pull.shape[:-1]) if is_wanted[0] else None,
+            products.back(of_both, wide).unflatten(0, pull.shape[:-1]) if is_wanted[0] else None,
             of_wide,
             of_both.sum(0) if is_wanted[2] else None,
             of_down,

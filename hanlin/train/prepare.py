@@ -30,6 +30,7 @@ from hanlin.train.gate.inputs import Inputs
 from hanlin.train.gate.report import Report
 from hanlin.train.identity import changes, identity
 from hanlin.train.memory import unmade
+from hanlin.train.products import choose_products
 from hanlin.train.pupil import Learner, base_of, build, device_of, dtype_of, tokenizer_from
 from hanlin.train.save import fill
 from hanlin.train.settings import RunFile
@@ -146,6 +147,7 @@ def assemble(
         raise ConfigError("nothing learns: every part is frozen", "freeze less in model.frozen, or add an [adapter]")
     course = course_of(settings, pupil.network if base is None else None, data)
     check_crew(settings, course.batch, crew)
+    choose_products(pupil.network, settings, dtype, device)
     optimiser = settings.train.optimiser.build(learner, course.rate)
     is_divided = crew.count > 1 and settings.train.sharding == "fsdp"
     return Work(

@@ -110,6 +110,8 @@ class TrainSettings(Settings):
     """At a loss so many times its running mean, or one that is no number: back to the last checkpoint, at half rate."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the computation; the optimiser always keeps float32. auto: what is faster here, by measurement."""
+    products: Literal["float", "int8"] = "float"
+    """int8: the layers' maps multiply bytes on the way forward and back, about twice as fast: see docs/training.md."""
     compile: Literal["auto", "on", "off"] = "off"
     """Compile the loss with torch.compile; auto: where a trial pays."""
     threads: int = Field(default=0, ge=0)

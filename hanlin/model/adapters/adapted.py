@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from hanlin.model import products
 from hanlin.model.adapters.quantised import Kind, Quantised
 from hanlin.model.blocks import Linear, Stack
 
@@ -125,18 +126,18 @@ class Adapted(Stack):
     def forward(self, input: Float[Tensor, "*b D"]) -> Float[Tensor, "*b F"]:  # noqa: A002  torch's name for it
         """Of each position by itself."""
         own: Any = self._parameters
-        weight = own["weight"] if self.quantised is None else self.quantised.dense(input.dtype)
+        base = own["weight"] if self.quantised is None else self.quantised
         if self.is_off or not self.blocks:
-            if self.quantised is None or not (torch.is_grad_enabled() and input.requires_grad):
-                return F.linear(input, weight, own["bias"])
-            return _Map.apply(input, None, weight, own["bias"], self.quantised, ())
+            if not (torch.is_grad_enabled() and input.requires_grad):
+                return F.linear(input, self.dense(input.dtype), own["bias"])
+            return _Map.apply(input, None, base, own["bias"], ())
         inner = F.dropout(input, self.dropout) if self.dropout and self.training else None
         bs = [own[f"b{index}"] for index in range(len(self.blocks))]
         bias = None if self.is_dora else own["bias"]
-        out: Any = _Map.apply(input, inner, weight, bias, self.quantised, self.blocks, own["a"], *bs)
+        out: Any = _Map.apply(input, inner, base, bias, self.blocks, own["a"], *bs)
         if not self.is_dora:
             return out
-        gain = self._gain(weight, bs).to(out.dtype)
+        gain = self._gain(self.dense(input.dtype), bs).to(out.dtype)
         return out * gain if own["bias"] is None else torch.addcmul(own["bias"], out, gain)
 
     def _gain(self, weight: Tensor, bs: Sequence[Tensor]) -> Float[Tensor, " F"]:
@@ -180,14 +181,13 @@ class _Map(torch.autograd.Function):
         ctx: Any,
         x: Tensor,
         inner: Tensor | None,
-        weight: Tensor,
+        base: Tensor | Quantised,
         bias: Tensor | None,
-        quantised: Quantised | None,
         blocks: tuple[Block, ...],
         *ab: Tensor,
     ) -> Tensor:
-        out = F.linear(x.reshape(-1, x.shape[-1]), weight, bias)
-        ctx.quantised, ctx.blocks, ctx.shape = quantised, blocks, x.shape
+        out = products.forward(x.reshape(-1, x.shape[-1]), base, bias)
+        ctx.base, ctx.blocks, ctx.shape = base, blocks, x.shape
         source = x if inner is None else inner
         low = None
         if blocks:
@@ -198,20 +198,17 @@ class _Map(torch.autograd.Function):
                 out[:, block.begin : block.end].addmm_(part, b.to(x.dtype).mT, alpha=block.scale)
                 begin += block.rank
         ctx.has_dropout = inner is not None
-        ctx.save_for_backward(source if blocks else None, low, weight if quantised is None else None, *ab)
+        ctx.save_for_backward(source if blocks else None, low, *ab)
         return out.view(*x.shape[:-1], out.shape[-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        source, low, weight, *ab = ctx.saved_tensors
+        source, low, *ab = ctx.saved_tensors
         grad = grads[0].reshape(-1, grads[0].shape[-1])
-        back = None
-        if ctx.needs_input_grad[0]:
-            weight = weight if ctx.quantised is None else ctx.quantised.dense(grad.dtype)
-            back = grad @ weight
+        back = products.back(grad, ctx.base) if ctx.needs_input_grad[0] else None
         if not ctx.blocks:
-            return back.view(ctx.shape) if back is not None else None, *([None] * 5)
+            return back.view(ctx.shape) if back is not None else None, *([None] * 4)
         lows = torch.empty_like(low)
         b_grads, begin = [], 0
         for block, b in zip(ctx.blocks, ab[1:], strict=True):
@@ -226,7 +223,7 @@ class _Map(torch.autograd.Function):
             inner = (lows @ a).view(ctx.shape) if ctx.needs_input_grad[1] else None
         elif back is not None:
             back.addmm_(lows, a)
-        return back.view(ctx.shape) if back is not None else None, inner, None, None, None, None, a_grad, *b_grads
+        return back.view(ctx.shape) if back is not None else None, inner, None, None, None, a_grad, *b_grads
 
 
 def adapted(network: nn.Module) -> dict[str, Adapted]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from hanlin.core.machine import cpuinfo, instruction_sets
 from hanlin.train.orthogonal import orthogonalised
@@ -99,6 +100,8 @@ def _fused(rows: list[tuple[Tensor, ...]], group: Group) -> None:
         amsgrad=False,
         maximize=False,
     )
+    for weight in moved:  # which that kernel leaves out; packed copies of the weights are made anew by it
+        increment_version(weight)
 
 
 def _muon(optimiser: Moves, group: Group) -> None:
