@@ -17,6 +17,7 @@ FIGURES = {
     "tokens": Label("tokens read", "读入词元数"),
     "seconds": Label("seconds", "秒"),
     "tokens_per_second": Label("tokens per second", "每秒词元数"),
+    "waiting_share": Label("share of time waiting for data", "等待数据的时间占比"),
     "status": Label("status", "状态"),
 }
 VALIDATED = ": validation"

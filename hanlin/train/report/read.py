@@ -90,6 +90,12 @@ class Reading:
         return sum((step.seconds for step in self.steps), 0.0)
 
     @property
+    def waiting_share(self) -> float:
+        """Of the time, spent waiting for data."""
+        waited = sum(step.waiting_seconds for step in self.steps if math.isfinite(step.waiting_seconds))
+        return waited / self.seconds if self.seconds else 0.0
+
+    @property
     def tokens_per_second(self) -> float:
         """Over the whole run."""
         return sum(step.tokens for step in self.steps) / self.seconds if self.seconds else math.nan
@@ -138,6 +144,7 @@ def as_object(reading: Reading) -> dict[str, Any]:
         "tokens": sum(step.tokens for step in reading.steps),
         "seconds": round(reading.seconds, 3),
         "tokens_per_second": _number(round(reading.tokens_per_second, 1)),
+        "waiting_share": round(reading.waiting_share, 4),
         "stop": last.stop if last else None,
         "changed": reading.changed,
         "notes": len(reading.notes),
