@@ -207,7 +207,7 @@ def write(work: Work, plan: Plan, by: str = "trial", run: Path | None = None) ->
     folder = run or work.run
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / NAME) as sink:
-        kept = {"predicted": plain(plan), "by": by, "recipe": recipe_of(work)}
+        kept = {"predicted": plain(plan), "by": by, "recipe": recipe_of(work), "workers": work.crew.count}
         sink.write(json.dumps(kept, indent=1).encode())
 
 
@@ -221,8 +221,10 @@ def read(run: Path) -> dict[str, Any] | None:
 
 
 def is_of(kept: Mapping[str, Any] | None, work: Work) -> bool:
-    """Whether a plan that was read is of this run: the same recipe, for as long."""
-    return kept is not None and kept.get("recipe") == recipe_of(work) and kept["predicted"]["steps"] == work.steps
+    """Whether a plan that was read is of this run: the same recipe, for as long, on as many workers."""
+    if kept is None or kept.get("workers", 1) != work.crew.count:
+        return False
+    return kept.get("recipe") == recipe_of(work) and kept["predicted"]["steps"] == work.steps
 
 
 def hold(work: Work, seconds: float, loss: float | None) -> dict[str, dict[str, float]] | None:
@@ -280,7 +282,8 @@ def _scatter(ratios: Sequence[float]) -> float:
 def _kind(work: Work, by: str) -> str:
     """Runs that are wrong in the same way."""
     how = work.settings.adapter.use if work.settings.adapter else "full"
-    return f"{type(work.settings.objective).__module__.rpartition('.')[2]} {how} by {by}"
+    together = f" on {work.crew.count} workers" if work.crew.count > 1 else ""
+    return f"{type(work.settings.objective).__module__.rpartition('.')[2]} {how} by {by}{together}"
 
 
 def _guess(value: float, spread: float) -> Guess:

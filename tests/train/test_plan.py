@@ -11,6 +11,7 @@ import torch
 
 from hanlin.core.errors import CapacityError
 from hanlin.train import memory, plan
+from hanlin.train.crew import Crew
 from hanlin.train.forecast import Forecast
 from hanlin.train.known import known_losses
 from hanlin.train.loop import fit
@@ -81,6 +82,17 @@ def test_a_plan_of_another_run_is_not_held_against_this_one(tmp_path: Path) -> N
     assert not plan.is_of(plan.read(tmp_path), other)
     assert plan.hold(other, 5.0, None) is None
     assert plan.hold(work, 5.0, None)
+
+
+def test_a_plan_for_one_process_is_neither_held_against_two_nor_corrected_by_them(tmp_path: Path) -> None:
+    work = tiny.work(tmp_path)
+    two = replace(work, crew=Crew(0, 2))
+    plan.write(work, plan.predicted(work, TRIAL))
+    assert not plan.is_of(plan.read(tmp_path), two) and plan.hold(two, 5.0, None) is None
+    plan.write(two, plan.predicted(two, TRIAL))
+    assert plan.hold(two, 3 * plan.predicted(two, TRIAL).seconds.value, None)
+    assert plan.correction("seconds", work) == (1.0, 0.0)
+    assert plan.correction("seconds", two)[0] == pytest.approx(3)
 
 
 def test_the_loss_of_a_recipe_that_was_run_is_known_whatever_its_seed(tmp_path: Path) -> None:
