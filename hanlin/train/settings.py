@@ -113,7 +113,7 @@ class TrainSettings(Settings):
     products: Literal["float", "int8"] = "float"
     """int8: the layers' maps multiply bytes on the way forward and back, about twice as fast: see docs/training.md."""
     compile: Literal["auto", "on", "off"] = "off"
-    """Compile the loss with torch.compile; auto: where a trial pays."""
+    """Compile the pass through the layers with torch.compile; auto: where a trial shows that it pays."""
     threads: int = Field(default=0, ge=0)
     """Threads to compute with; 0: all cores, or one where a trial shows that to be faster, as beside other work."""
     device: str = "auto"
