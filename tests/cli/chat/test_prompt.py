@@ -89,7 +89,7 @@ def test_slash_commands_settings_and_files_are_completed(tmp_path: Path) -> None
     (tmp_path / "talk.json").write_text("")
     assert complete("/re") == ["retry", "reset"]
     assert complete("/params temp") == ["temperature="]
-    assert complete("/params top_k=3 min") == ["min_p="]
+    assert complete("/params top_k=3 min") == ["min_tokens=", "min_p="]
     assert complete(f"/load {tmp_path}/ta") == ["lk.json"]
     assert complete("hello /re") == []
     assert complete("/params n") == []
