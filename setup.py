@@ -7,6 +7,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = "hanlin/kernels/native"
+NAMES = ("avx2", "avx2vnni", "avx512vnni", "door", "portable", "threads")
+HEADERS = ("body", "eight", "rows", "target", "threads", "tile")
 # -fno-tree-pre: with it GCC 12 writes the 24 sums of a tile to memory at every step.
 # -ffp-contract=off: no fused multiplication and addition, so that every path gives the same bits.
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-pre"]
@@ -32,8 +34,8 @@ setup(
     ext_modules=[
         Extension(
             "hanlin.kernels._native",
-            sources=[f"{SOURCES}/{name}.cpp" for name in ("avx2", "avx512vnni", "door", "portable", "threads")],
-            depends=[f"{SOURCES}/{name}.h" for name in ("body", "plain", "rows", "threads")],
+            sources=[f"{SOURCES}/{name}.cpp" for name in NAMES],
+            depends=[f"{SOURCES}/{name}.h" for name in HEADERS],
             extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
             language="c++",

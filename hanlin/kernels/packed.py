@@ -1,117 +1,244 @@
-"""A matrix packed for this machine, in eight bits: rows in, their products out.
+"""A matrix packed for this machine, in eight or four bits: rows in, their products out.
 
-    y = scale(x) · scale(w) · (codes(x) · codes(w))
+    y = scale(x) · Σ over groups of  scale(group) · (codes(x) · codes(w)) + minimum(group) · Σ codes(x)   [+ bias]
 
-Each output has a scale, and each row gets one as it comes: its largest magnitude is 127. The sums are whole numbers, so
-a row's products are the same to the bit beside any others, on any number of threads and with any instructions.
+Each output has a scale, or each group of its inputs has; each row gets one as it comes: its largest magnitude is 127.
+The sums are whole numbers and groups follow one another, so a row's products are the same to the bit beside any others,
+on any number of threads and with any instructions. A row or an output with something infinite or no number in it has
+NaN for its products, and nothing else has.
 """
 
+import ctypes
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from hanlin.kernels.arrays import Matter, NativeMatrix, NativeRows, matter, place, vector
 from hanlin.kernels.library import library
+from hanlin.kernels.rounding import Grouped, in_groups, to_halves
 
-LANES, QUAD = 16, 4
-"""Outputs of a block, and inputs that lie together: see native/rows.h."""
+LANES, QUAD, UNIT = 16, 4, 16
+"""Outputs of a block, inputs that lie together, and what sizes are filled up to: see native/rows.h."""
+MOST_INPUTS = 131_072
+"""Of more, a sum of products might not fit in 32 bits."""
 
 
 class Rows(NamedTuple):
     """Rows in bytes."""
 
     codes: np.ndarray
-    """(rows, inputs filled up to a multiple of 4), unsigned: 128 is zero."""
+    """(rows, inputs filled up to a multiple of 16), int8."""
     scales: np.ndarray
     """Of each row, float32; no number where the row has something infinite or no number."""
+    sums: np.ndarray
+    """(rows, codes / 16 + 1), int32: of a row's first 0, 16, 32 … codes."""
 
 
-class Matter(NamedTuple):
-    """Where a matrix of float32 lies."""
-
-    place: int
-    rows: int
-    columns: int
-    stride: int
-
-
-def matter(x: Any) -> Matter:
-    """Of a numpy array or a torch tensor on the processor, float32, two axes, whose rows are without gaps."""
-    if isinstance(x, np.ndarray):
-        is_float, strides, place = x.dtype == np.float32, [step // 4 for step in x.strides], x.ctypes.data
-    else:
-        is_float, strides, place = str(x.dtype) == "torch.float32", x.stride(), x.data_ptr()
-        assert x.device.type == "cpu", f"on {x.device}"
-    assert is_float and len(x.shape) == 2, f"{x.dtype} {tuple(x.shape)}"
-    assert strides[1] == 1 or x.shape[1] == 1, f"columns lie {strides[1]} apart"
-    return Matter(place, x.shape[0], x.shape[1], strides[0] if x.shape[0] > 1 else x.shape[1])
-
-
+@dataclass(frozen=True, eq=False)
 class Packed:
-    """A matrix of `outputs` × `inputs`: about a byte a weight."""
+    """A matrix of `outputs` × `inputs`: about a byte a weight, or a little more than half of one."""
 
-    def __init__(self, codes: np.ndarray, scales: np.ndarray, offsets: np.ndarray, outputs: int, inputs: int) -> None:
-        """Of what the native library made: see `int8`."""
-        self.codes, self.scales, self.offsets = codes, scales, offsets
-        self.outputs, self.inputs = outputs, inputs
+    codes: np.ndarray
+    """(blocks of 16 outputs, blocks of inputs, 64), uint8."""
+    scales: np.ndarray
+    """Of each output, filled up to a multiple of 16, float32."""
+    groups: np.ndarray | None
+    """(blocks of 16 outputs, groups, 1 or 2, 16), float16: scales and minimums; None: one scale for an output."""
+    outputs: int
+    inputs: int
+    group: int
+    """Inputs of a group; all of them without groups."""
+    bits: int
+    native: Any = field(init=False, repr=False)
+    """The same for the native library."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.inputs <= MOST_INPUTS:
+            raise ValueError(f"{self.inputs} inputs, not 1 to {MOST_INPUTS}")
+        native = NativeMatrix(
+            place(self.codes),
+            place(self.scales),
+            place(self.groups),
+            self.outputs,
+            self.inputs,
+            self.group,
+            self.bits,
+            int(self.groups is not None and self.groups.shape[2] == 2),
+        )
+        object.__setattr__(self, "native", ctypes.pointer(native))
 
     @classmethod
-    def int8(cls, weight: Any, *, is_transposed: bool = False) -> "Packed":
-        """Of float32 weights, a row to each output; with `is_transposed` a column, and no copy is made of them."""
+    def int8(cls, weight: Any, group: int | None = None, *, is_transposed: bool = False) -> "Packed":
+        """Of float32 weights (outputs, inputs); with `is_transposed` (inputs, outputs), and no copy is made of them.
+
+        Args:
+            group: inputs that share a scale, a multiple of 16; by default an output has one.
+        """
         source = matter(weight)
+        if group is not None:
+            dense = np.asarray(weight)
+            return _of_groups(in_groups(dense.T if is_transposed else dense, 8, _sound(group), False), group, 8)
         outputs, inputs = (source.columns, source.rows) if is_transposed else (source.rows, source.columns)
-        blocks = -(-outputs // LANES)
-        codes = np.empty((blocks, -(-inputs // QUAD), LANES, QUAD), np.int8)
-        scales, offsets = np.empty(blocks * LANES, np.float32), np.empty(blocks * LANES, np.int32)
-        library().hanlin_pack(
-            source.place, source.stride, is_transposed, outputs, inputs, *map(_place, (codes, scales, offsets))
-        )
-        return cls(codes, scales, offsets, outputs, inputs)
+        codes, scales = _codes(outputs, inputs, 8), np.empty(-(-outputs // LANES) * LANES, np.float32)
+        library().hanlin_pack(source.place, source.stride, is_transposed, outputs, inputs, *map(place, (codes, scales)))
+        return cls(codes, scales, None, outputs, inputs, inputs, 8)
+
+    @classmethod
+    def int4(cls, weight: Any, group: int = 32, *, has_minimum: bool = False) -> "Packed":
+        """Of float32 weights (outputs, inputs), rounded to the nearest.
+
+        Args:
+            group: inputs that share a scale, a multiple of 16.
+            has_minimum: a group reaches from its own least to its own greatest weight, not as far up as down.
+        """
+        matter(weight)
+        return _of_groups(in_groups(np.asarray(weight), 4, _sound(group), has_minimum), group, 4)
+
+    @classmethod
+    def of_codes(
+        cls, codes: np.ndarray, scales: np.ndarray, minimums: np.ndarray | None = None, *, bits: int, group: int | None
+    ) -> "Packed":
+        """Of a matrix in codes already: weight = scale × code + minimum, or scale × (code - 8) in four bits without.
+
+        Args:
+            codes: (outputs, inputs); int8 for eight bits, uint8 from 0 to 15 for four.
+            scales: (outputs, groups), or (outputs,) without groups, float32. With groups they are kept as float16
+                times a power of two for each output.
+            minimums: as scales; four bits only.
+            bits: 8 or 4.
+            group: inputs that share a scale, a multiple of 16; None: an output has one.
+
+        Raises:
+            ValueError: sizes or kinds do not fit together.
+        """
+        codes = np.ascontiguousarray(codes)
+        outputs, inputs = codes.shape
+        kind = np.int8 if bits == 8 else np.uint8
+        shape = (outputs,) if group is None else (outputs, -(-inputs // _sound(group)))
+        fits = bits in (4, 8) and codes.dtype == kind and scales.shape == shape
+        fits = fits and (minimums is None or (bits == 4 and minimums.shape == shape))
+        if not fits or (bits == 4 and (group is None or codes.max(initial=0) > 15)):
+            raise ValueError(f"{bits} bits in groups of {group}: {codes.dtype} {codes.shape}, scales {scales.shape}")
+        if group is not None:
+            return _of_groups(Grouped(codes, *to_halves(scales, minimums)), group, bits)
+        kept = np.zeros(-(-outputs // LANES) * LANES, np.float32)
+        kept[:outputs] = scales
+        return cls(_laid(codes, 8), kept, None, outputs, inputs, inputs, 8)
 
     @property
     def bytes(self) -> int:
         """Memory it takes."""
-        return self.codes.nbytes + self.scales.nbytes + self.offsets.nbytes
+        return sum(array.nbytes for array in (self.codes, self.scales, self.groups) if array is not None)
 
-    def __call__(self, x: Any, out: Any = None) -> Any:
+    def __call__(self, x: Any, out: Any = None, bias: Any = None) -> Any:
         """The products of rows (N, inputs) with every output: (N, outputs), of the kind of x.
 
         Args:
+            x: float32, of numpy or of torch on the processor.
             out: where to put them, if given.
-        """
-        return self.products(quantised(x), _like(x, self.outputs) if out is None else out)
+            bias: (outputs,), float32, added to each row.
 
-    def products(self, rows: Rows, out: Any) -> Any:
-        """The same of rows that are in bytes already."""
-        assert rows.codes.shape[1] == self.codes.shape[1] * QUAD, f"rows of {rows.codes.shape[1]} inputs"
-        into = matter(out)
-        assert (into.rows, into.columns) == (len(rows.scales), self.outputs), f"{into} for {self.outputs} outputs"
-        library().hanlin_multiply(
-            *map(_place, (self.codes, self.scales, self.offsets)),
-            self.outputs,
-            self.inputs,
-            *map(_place, rows),
-            into.rows,
+        Raises:
+            ValueError: sizes or kinds do not fit together.
+        """
+        source = matter(x)
+        if source.columns != self.inputs:
+            raise ValueError(f"rows of {source.columns} inputs for {self.inputs}")
+        out = _like(x, self.outputs) if out is None else out
+        into = self._checked(out, source.rows)
+        library().hanlin_apply(
+            self.native,
+            source.place,
+            source.stride,
+            source.rows,
             into.place,
             into.stride,
+            vector(bias, self.outputs),
         )
         return out
 
+    def products(self, rows: Rows, out: Any, bias: Any = None) -> Any:
+        """The same of rows that are in bytes already."""
+        if rows.codes.shape[1] != -(-self.inputs // UNIT) * UNIT:
+            raise ValueError(f"rows of {rows.codes.shape[1]} inputs for {self.inputs}")
+        into = self._checked(out, len(rows.scales))
+        library().hanlin_multiply(
+            self.native,
+            ctypes.byref(_native(rows, self.inputs)),
+            into.place,
+            into.stride,
+            vector(bias, self.outputs),
+        )
+        return out
+
+    def _checked(self, out: Any, rows: int) -> Matter:
+        into = matter(out)
+        if (into.rows, into.columns) != (rows, self.outputs):
+            raise ValueError(f"{into.rows} × {into.columns} for {rows} rows of {self.outputs} outputs")
+        return into
+
     def dense(self) -> np.ndarray:
         """The weights as they were rounded, float32, (outputs, inputs)."""
-        codes = self.codes.transpose(0, 2, 1, 3).reshape(len(self.scales), -1)[: self.outputs, : self.inputs]
-        return codes.astype(np.float32) * self.scales[: self.outputs, None]
+        blocks = len(self.codes)
+        quads = self.codes.reshape(blocks, -1, LANES, QUAD)
+        if self.bits == 4:
+            quads = np.stack([quads & 15, quads >> 4], 2).reshape(blocks, -1, LANES, QUAD)
+        codes = quads.transpose(0, 2, 1, 3).reshape(blocks * LANES, -1)[: self.outputs, : self.inputs]
+        if self.groups is None:
+            return (codes.astype(np.float32) - 128) * self.scales[: self.outputs, None]
+        zero = 128 if self.bits == 8 else 0 if self.groups.shape[2] == 2 else 8
+        parts = self.groups.astype(np.float32).transpose(2, 0, 3, 1).reshape(self.groups.shape[2], blocks * LANES, -1)
+        parts = np.repeat(parts, self.group, 2)[:, : self.outputs, : self.inputs]
+        weights = (codes.astype(np.float32) - zero) * parts[0] + (parts[1] if len(parts) == 2 else 0)
+        return weights * self.scales[: self.outputs, None]
 
 
 def quantised(x: Any) -> Rows:
-    """Rows (N, inputs) in bytes."""
+    """Rows (N, inputs) in bytes, for any number of matrices of as many inputs."""
     source = matter(x)
-    rows = Rows(np.empty((source.rows, -(-source.columns // QUAD) * QUAD), np.uint8), np.empty(source.rows, np.float32))
-    library().hanlin_quantise(source.place, source.stride, source.rows, source.columns, *map(_place, rows))
+    wide = -(-source.columns // UNIT) * UNIT
+    rows = Rows(
+        np.empty((source.rows, wide), np.int8),
+        np.empty(source.rows, np.float32),
+        np.empty((source.rows, wide // UNIT + 1), np.int32),
+    )
+    library().hanlin_quantise(source.place, source.stride, ctypes.byref(_native(rows, source.columns)))
     return rows
 
 
-def _place(array: np.ndarray) -> int:
-    return array.ctypes.data
+def _native(rows: Rows, inputs: int) -> NativeRows:
+    return NativeRows(place(rows.codes), place(rows.scales), place(rows.sums), len(rows.scales), inputs)
+
+
+def _sound(group: int) -> int:
+    if group < UNIT or group % UNIT:
+        raise ValueError(f"groups of {group} inputs, not of a multiple of {UNIT}")
+    return group
+
+
+def _codes(outputs: int, inputs: int, bits: int) -> np.ndarray:
+    blocks, wide = -(-outputs // LANES), -(-inputs // UNIT) * UNIT
+    return np.empty((blocks, wide * bits // (8 * QUAD), LANES * QUAD), np.uint8)
+
+
+def _laid(codes: np.ndarray, bits: int, rest: int = 0) -> np.ndarray:
+    outputs, inputs = codes.shape
+    laid = _codes(outputs, inputs, bits)
+    library().hanlin_lay(codes.ctypes.data, outputs, inputs, bits, rest, laid.ctypes.data)
+    return laid
+
+
+def _of_groups(it: Grouped, group: int, bits: int) -> Packed:
+    (outputs, inputs), count = it.codes.shape, it.scales.shape[1]
+    blocks, parts = -(-outputs // LANES), [part for part in (it.scales, it.minimums) if part is not None]
+    filled = np.zeros((len(parts), blocks * LANES, count), np.float16)
+    for to, part in zip(filled, parts, strict=True):
+        to[:outputs] = part
+    rows = np.zeros(blocks * LANES, np.float32)
+    rows[:outputs] = it.rows
+    groups = np.ascontiguousarray(filled.reshape(len(parts), blocks, LANES, count).transpose(1, 3, 0, 2))
+    return Packed(_laid(np.ascontiguousarray(it.codes), bits), rows, groups, outputs, inputs, group, bits)
 
 
 def _like(x: Any, columns: int) -> Any:

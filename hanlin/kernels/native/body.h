@@ -1,8 +1,5 @@
-// The work of a path, in plain loops that the compiler turns into its instructions. Included once by each path, inside a
-// namespace of its own, after `BLOCKS_AT_ONCE` outputs' blocks and a `tile` have been defined.
-//
-// Everything is bit for bit the same on every path: whole numbers add up in any order, and the few floats are multiplied
-// one by one (no fused steps, see setup.py).
+// Floats to codes, in plain loops that the compiler turns into a path's instructions. Included once by each path, inside a
+// namespace of its own. Bit for bit the same on every path: no fused steps, see setup.py.
 
 constexpr float MAGIC = 12582912.0f;  // added and taken off again, a float is rounded to the nearest whole number
 
@@ -30,104 +27,107 @@ inline void scale_of(uint32_t largest, float& scale, float& inverse) {
     if (most < 1e-35f) scale = 0.0f;
 }
 
-void quantise(const float* x, int64_t stride, int64_t rows, int64_t inputs, uint8_t* codes, float* scales) {
-    const int64_t wide = filled(inputs, QUAD);
-    for (int64_t row = 0; row < rows; ++row, x += stride, codes += wide) {
-        uint32_t largest = 0;
-        for (int64_t i = 0; i < inputs; ++i) largest = std::max(largest, bits_of(x[i]) & NO_SIGN);
+inline uint32_t largest_of(const float* x, int64_t count) {
+    uint32_t largest = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const uint32_t here = bits_of(x[i]) & NO_SIGN;
+        largest = here > largest ? here : largest;
+    }
+    return largest;
+}
+
+// In one word: each byte 128 higher, added up in pairs, and the four pairs by a multiplication.
+inline int32_t sum_of_eight(const int8_t* codes) {
+    uint64_t eight;
+    std::memcpy(&eight, codes, 8);
+    eight ^= 0x8080808080808080u;
+    const uint64_t pairs = (eight & 0x00FF00FF00FF00FFu) + (eight >> 8 & 0x00FF00FF00FF00FFu);
+    return static_cast<int32_t>(pairs * 0x0001000100010001u >> 48) - 8 * 128;
+}
+
+void quantise(const float* x, int64_t stride, const Rows& rows, int64_t begin, int64_t end) {
+    const int64_t inputs = rows.inputs, wide = rows.wide();
+    for (int64_t row = begin; row < end; ++row) {
+        const float* from = x + row * stride;
+        int8_t* codes = rows.codes + row * wide;
+        int32_t* sums = rows.sums + row * rows.sums_of_row();
+        const uint32_t largest = largest_of(from, inputs);
         float inverse;
-        scale_of(largest, scales[row], inverse);
-        if (largest >= INFINITE) {
-            std::memset(codes, 128, wide);
-            continue;
-        }
-        for (int64_t i = 0; i < inputs; ++i) codes[i] = static_cast<uint8_t>(rounded(x[i] * inverse) + 128);
-        for (int64_t i = inputs; i < wide; ++i) codes[i] = 128;
+        scale_of(largest, rows.scales[row], inverse);
+        std::memset(codes + inputs / UNIT * UNIT, 0, wide - inputs / UNIT * UNIT);
+        if (largest >= INFINITE)
+            std::memset(codes, 0, wide);
+        else
+            for (int64_t i = 0; i < inputs; ++i) codes[i] = static_cast<int8_t>(rounded(from[i] * inverse));
+        int32_t sum = *sums++ = 0;
+        for (int64_t i = 0; i < wide; i += UNIT) *sums++ = sum += sum_of_eight(codes + i) + sum_of_eight(codes + i + 8);
     }
 }
 
-void multiply(const Matrix& w, const uint8_t* codes, const float* scales, int64_t begin, int64_t end, int64_t from,
-              int64_t to, float* out, int64_t stride) {
-    const int64_t wide = filled(w.inputs, QUAD);
-    for (int64_t column = from; column < to; column += LANES * BLOCKS_AT_ONCE) {
-        const int blocks = static_cast<int>(std::min<int64_t>(BLOCKS_AT_ONCE, (to - column) / LANES));
-        for (int64_t row = begin; row < end; row += ROWS_AT_ONCE) {
-            const int rows = static_cast<int>(std::min<int64_t>(ROWS_AT_ONCE, end - row));
-            tile(w, codes + row * wide, scales + row, rows, column, blocks, out + row * stride, stride);
-        }
-    }
-}
-
-void pack_block(const float* x, int64_t stride, int64_t rows, int64_t inputs, int8_t* codes, float* scales,
-                int32_t* offsets) {
-    const int64_t wide = filled(inputs, QUAD);
+void pack_block(const float* x, int64_t stride, int64_t rows, int64_t inputs, uint8_t* codes, float* scales) {
+    const int64_t wide = filled(inputs, UNIT);
     for (int64_t lane = 0; lane < LANES; ++lane) {
-        int32_t sum = 0;
-        if (lane >= rows) {
-            for (int64_t i = 0; i < wide; i += QUAD) std::memset(codes + i * LANES + lane * QUAD, 0, QUAD);
-            scales[lane] = 0.0f;
-            offsets[lane] = 0;
-            continue;
-        }
-        const float* row = x + lane * stride;
-        uint32_t largest = 0;
-        for (int64_t i = 0; i < inputs; ++i) largest = std::max(largest, bits_of(row[i]) & NO_SIGN);
+        const float* row = x + (lane < rows ? lane : 0) * stride;
+        const uint32_t largest = lane < rows ? largest_of(row, inputs) : 0;
         float inverse;
         scale_of(largest, scales[lane], inverse);
-        alignas(64) int8_t four[64];
+        const int64_t count = lane < rows && largest < INFINITE ? inputs : 0;
+        alignas(64) uint8_t some[64];
         for (int64_t i = 0; i < wide; i += 64) {
-            const int64_t here = std::min<int64_t>(64, inputs - i), most = std::min<int64_t>(64, wide - i);
-            if (here < 64) std::memset(four, 0, 64);
-            for (int64_t j = 0; j < here; ++j) {
-                const int32_t code = largest >= INFINITE ? 0 : rounded(row[i + j] * inverse);
-                four[j] = static_cast<int8_t>(code);
-                sum += code;
-            }
-            for (int64_t j = 0; j < most; j += QUAD) std::memcpy(codes + (i + j) * LANES + lane * QUAD, four + j, QUAD);
+            const int64_t most = wide - i < 64 ? wide - i : 64;
+            const int64_t here = count - i < 0 ? 0 : count - i < 64 ? count - i : 64;
+            if (here < 64) std::memset(some, 128, 64);
+            for (int64_t j = 0; j < here; ++j) some[j] = static_cast<uint8_t>(rounded(row[i + j] * inverse) + 128);
+            for (int64_t j = 0; j < most; j += QUAD) std::memcpy(codes + (i + j) * LANES + lane * QUAD, some + j, QUAD);
         }
-        offsets[lane] = 128 * sum;
     }
 }
 
-void pack_block_across(const float* x, int64_t stride, int64_t columns, int64_t inputs, int8_t* codes, float* scales,
-                       int32_t* offsets) {
+void pack_block_across(const float* x, int64_t stride, int64_t columns, int64_t inputs, uint8_t* codes,
+                       float* scales) {
     alignas(64) uint32_t largest[LANES] = {};
     alignas(64) float inverse[LANES], line[LANES];
-    alignas(64) int32_t sums[LANES] = {}, quad[LANES];
-    for (int64_t i = 0; i < inputs; ++i)
-        for (int64_t lane = 0; lane < columns; ++lane)
-            largest[lane] = std::max(largest[lane], bits_of(x[i * stride + lane]) & NO_SIGN);
-    bool is_sound = true;
+    alignas(64) uint32_t quad[LANES];
+    if (columns == LANES) {
+        for (int64_t i = 0; i < inputs; ++i)
+            for (int64_t lane = 0; lane < LANES; ++lane) {
+                const uint32_t here = bits_of(x[i * stride + lane]) & NO_SIGN;
+                largest[lane] = here > largest[lane] ? here : largest[lane];
+            }
+    } else {
+        for (int64_t i = 0; i < inputs; ++i)
+            for (int64_t lane = 0; lane < columns; ++lane) {
+                const uint32_t here = bits_of(x[i * stride + lane]) & NO_SIGN;
+                largest[lane] = here > largest[lane] ? here : largest[lane];
+            }
+    }
+    bool is_sound = columns == LANES;
     for (int64_t lane = 0; lane < LANES; ++lane) {
         scale_of(largest[lane], scales[lane], inverse[lane]);
         is_sound = is_sound && largest[lane] < INFINITE;
     }
-    for (int64_t i = 0; i < inputs; i += QUAD) {
-        for (int64_t lane = 0; lane < LANES; ++lane) quad[lane] = 0;
+    for (int64_t i = 0; i < filled(inputs, UNIT); i += QUAD) {
+        for (int64_t lane = 0; lane < LANES; ++lane) quad[lane] = 0x80808080u;
         for (int64_t j = 0; j < QUAD && i + j < inputs; ++j) {
             const float* source = x + (i + j) * stride;
-            if (columns < LANES || !is_sound) {
+            if (!is_sound) {
                 for (int64_t lane = 0; lane < LANES; ++lane)
                     line[lane] = lane < columns && largest[lane] < INFINITE ? source[lane] : 0.0f;
                 source = line;
             }
-            for (int64_t lane = 0; lane < LANES; ++lane) {
-                const int32_t code = rounded(source[lane] * inverse[lane]);
-                sums[lane] += code;
-                quad[lane] |= static_cast<int32_t>(static_cast<uint32_t>(code & 255) << (8 * j));
-            }
+            for (int64_t lane = 0; lane < LANES; ++lane)
+                quad[lane] ^= static_cast<uint32_t>(rounded(source[lane] * inverse[lane]) & 255) << (8 * j);
         }
         std::memcpy(codes + i * LANES, quad, sizeof quad);
     }
-    for (int64_t lane = 0; lane < LANES; ++lane) offsets[lane] = 128 * sums[lane];
 }
 
 void pack(const float* x, int64_t stride, bool across, int64_t outputs, int64_t inputs, int64_t from, int64_t to,
-          int8_t* codes, float* scales, int32_t* offsets) {
-    const int64_t bytes = filled(inputs, QUAD) * LANES;
+          uint8_t* codes, float* scales) {
+    const int64_t bytes_of_block = filled(inputs, UNIT) * LANES;
     for (int64_t block = from; block < to; ++block) {
-        const int64_t first = block * LANES, here = std::min(LANES, outputs - first);
+        const int64_t first = block * LANES, here = outputs - first < LANES ? outputs - first : LANES;
         (across ? pack_block_across : pack_block)(across ? x + first : x + first * stride, stride, here, inputs,
-                                                  codes + block * bytes, scales + first, offsets + first);
+                                                  codes + block * bytes_of_block, scales + first);
     }
 }

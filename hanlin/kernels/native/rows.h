@@ -1,38 +1,65 @@
-// Products of rows with a matrix, both in bytes. What a path (one set of instructions) offers, and how things lie.
+// Products of rows with a matrix of small whole numbers. What a path (one set of instructions) offers, and how things lie.
 //
 // A matrix of `outputs` × `inputs` lies in blocks of 16 outputs: for every four inputs 64 bytes, four of each output, so
-// that one instruction multiplies four bytes of a row with those of sixteen outputs. Both sizes are filled up with zeros
-// to a multiple of 16 and of 4. A row's bytes stand 128 higher (the instruction wants them unsigned), for which each
-// output's sum is taken off again.
+// that one instruction multiplies four bytes of a row with those of sixteen outputs. Sizes are filled up to a multiple of
+// 16 with zeros. Codes of eight bits stand 128 higher (the instruction wants them unsigned), for which 128 × the sum of
+// the row's codes is taken off again. Codes of four bits lie two to a byte: four inputs in the low halves of 64 bytes,
+// the next four in the high halves.
+//
+// A matrix has a scale for each output. One in groups has another for each `group` of an output's inputs, a float16
+// relative to it, and may have a minimum likewise: weight = scale × (scale of group × code + minimum of group). Those of
+// 16 outputs lie together, group after group, each group's minimums behind its scales.
 #pragma once
 #include <cstdint>
 
 namespace hanlin {
 
-constexpr int64_t LANES = 16, QUAD = 4;
+constexpr int64_t LANES = 16, QUAD = 4, UNIT = 16;
 
 inline int64_t filled(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
 
 struct Matrix {
-    const int8_t* codes;     // blocks as above
+    const uint8_t* codes;    // blocks as above
     const float* scales;     // of each output
-    const int32_t* offsets;  // 128 × the sum of each output's codes
-    int64_t outputs, inputs;
+    const uint16_t* groups;  // scales and minimums of groups; none: one scale for an output
+    int64_t outputs, inputs, group;
+    int32_t bits, has_minimums;
+
+    int64_t wide() const { return filled(inputs, UNIT); }
+    int64_t block_bytes() const { return wide() * LANES * bits / 8; }
+    int64_t block_groups() const { return (inputs + group - 1) / group * LANES * (has_minimums ? 2 : 1); }
+};
+
+struct Rows {
+    int8_t* codes;   // filled up to a multiple of 16 with zeros
+    float* scales;   // of each row
+    int32_t* sums;   // of a row's first 0, 16, 32 … codes
+    int64_t count, inputs;
+
+    int64_t wide() const { return filled(inputs, UNIT); }
+    int64_t sums_of_row() const { return wide() / UNIT + 1; }
+};
+
+struct Out {
+    float* place;
+    int64_t stride;
+    const float* bias;  // of each output, or none
 };
 
 struct Path {
     const char* name;
-    // Bytes and scale of each row; 127 is its largest magnitude. A row with something infinite or no number has a NaN
-    // for its scale, and so has every product of it.
-    void (*quantise)(const float* x, int64_t stride, int64_t rows, int64_t inputs, uint8_t* codes, float* scales);
+    // Codes and scale of rows `begin` to `end`; 127 is a row's largest magnitude. A row with something infinite or no
+    // number has a NaN for its scale, and so has every product of it.
+    void (*quantise)(const float* x, int64_t stride, const Rows& rows, int64_t begin, int64_t end);
     // Rows `begin` to `end` times outputs `from` to `to` (a multiple of 16).
-    void (*multiply)(const Matrix& w, const uint8_t* codes, const float* scales, int64_t begin, int64_t end,
-                     int64_t from, int64_t to, float* out, int64_t stride);
-    // Blocks `from` to `to` of 16 outputs out of floats; with `across` the outputs are the columns of x.
+    void (*multiply)(const Matrix& w, const Rows& x, int64_t begin, int64_t end, int64_t from, int64_t to,
+                     const Out& out);
+    // Blocks `from` to `to` of 16 outputs out of floats, eight bits each, a scale to each output; with `across` the
+    // outputs are the columns of x.
     void (*pack)(const float* x, int64_t stride, bool across, int64_t outputs, int64_t inputs, int64_t from,
-                 int64_t to, int8_t* codes, float* scales, int32_t* offsets);
+                 int64_t to, uint8_t* codes, float* scales);
 };
 
-extern const Path PORTABLE, AVX2, AVX512VNNI;
+extern const Path PORTABLE, AVX2, AVX2VNNI, AVX2VNNI_OF_AVX512, AVX512VNNI;
 
 }  // namespace hanlin

@@ -1,7 +1,9 @@
 #include "threads.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -12,12 +14,25 @@
 namespace hanlin {
 namespace {
 
-constexpr int SPINS = 2000;  // some tens of microseconds: longer than the gap between two products of a layer
+constexpr auto SPIN = std::chrono::microseconds(40);  // longer than the gap between two products of a layer
 
 inline void rest() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #endif
+}
+
+// Until it is so, or for as long as is worth a spin; whether it is.
+template <typename F>
+bool spin_until(const F& is_so) {
+    const auto end = std::chrono::steady_clock::now() + SPIN;
+    do {
+        for (int i = 0; i < 16; ++i) {
+            if (is_so()) return true;
+            rest();
+        }
+    } while (std::chrono::steady_clock::now() < end);
+    return is_so();
 }
 
 struct Loop {
@@ -31,6 +46,9 @@ struct Loop {
     }
 };
 
+// A loop is open to whoever comes while there is work; who comes late stays out and is not waited for, so that a sleeping
+// or a displaced worker delays nobody. All of it is one number: the loop's in its high half, whether it is open, and how
+// many are in it.
 class Pool {
   public:
     explicit Pool(int workers) {
@@ -38,56 +56,65 @@ class Pool {
     }
 
     ~Pool() {
-        {
-            std::lock_guard<std::mutex> hold(lock_);
-            over_ = true;
-            round_.fetch_add(1);
-        }
-        wake_.notify_all();
+        publish(nullptr);
         for (auto& worker : workers_) worker.join();
     }
 
     void run(Loop& loop) {
-        left_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-        loop_ = &loop;
-        {
-            std::lock_guard<std::mutex> hold(lock_);
-            round_.fetch_add(1, std::memory_order_release);
-        }
-        wake_.notify_all();
+        publish(&loop);
         loop.work();
-        while (left_.load(std::memory_order_acquire)) rest();
+        state_.fetch_and(~OPEN, std::memory_order_acq_rel);
+        const auto is_empty = [this] { return (state_.load(std::memory_order_acquire) & INSIDE) == 0; };
+        while (!spin_until(is_empty)) std::this_thread::yield();
     }
 
   private:
+    static constexpr uint64_t LOOP = uint64_t{1} << 32, OPEN = uint64_t{1} << 31, INSIDE = OPEN - 1;
+
+    void publish(Loop* loop) {
+        loop_.store(loop, std::memory_order_relaxed);
+        const uint64_t number = state_.load(std::memory_order_relaxed) / LOOP + 1;
+        state_.store(number * LOOP | OPEN, std::memory_order_seq_cst);
+        if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
+        { std::lock_guard<std::mutex> hold(lock_); }
+        wake_.notify_all();
+    }
+
     void live() {
         uint64_t seen = 0;
         for (;;) {
-            for (int i = 0; i < SPINS && round_.load(std::memory_order_acquire) == seen; ++i) rest();
-            if (round_.load(std::memory_order_acquire) == seen) {
+            const auto is_new = [&] { return state_.load(std::memory_order_seq_cst) / LOOP != seen; };
+            if (!spin_until(is_new)) {
                 std::unique_lock<std::mutex> hold(lock_);
-                wake_.wait(hold, [&] { return round_.load(std::memory_order_acquire) != seen; });
+                sleepers_.fetch_add(1, std::memory_order_seq_cst);
+                wake_.wait(hold, is_new);
+                sleepers_.fetch_sub(1, std::memory_order_relaxed);
             }
-            ++seen;
-            if (over_) return;
-            loop_->work();
-            left_.fetch_sub(1, std::memory_order_release);
+            uint64_t state = state_.load(std::memory_order_acquire);
+            seen = state / LOOP;
+            while ((state & OPEN) && state / LOOP == seen)
+                if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) {
+                    Loop* loop = loop_.load(std::memory_order_relaxed);
+                    if (!loop) return;
+                    loop->work();
+                    state_.fetch_sub(1, std::memory_order_release);
+                    break;
+                }
         }
     }
 
-    std::vector<std::thread> workers_;
     std::mutex lock_;
     std::condition_variable wake_;
-    std::atomic<uint64_t> round_{0};
-    std::atomic<int> left_{0};
-    Loop* loop_ = nullptr;
-    bool over_ = false;
+    std::atomic<uint64_t> state_{0};
+    std::atomic<int> sleepers_{0};
+    std::atomic<Loop*> loop_{nullptr};
+    std::vector<std::thread> workers_;
 };
 
 std::mutex one_at_a_time;
 Pool* pool = nullptr;
-int wanted = 1;
-Lent lent = nullptr;
+std::atomic<int> wanted{1};
+std::atomic<Lent> lent{nullptr};
 
 // A forked child has none of its parent's threads, and the lock may have been held: both are made anew.
 void forget() {
@@ -116,8 +143,8 @@ void lend(Lent parallel) { lent = parallel; }
 void for_each(int64_t count, Task task, void* context) {
     Loop loop{task, context, count};
     if (wanted <= 1 || count <= 1) return loop.work();
-    if (lent) {
-        lent([](void* data) { static_cast<Loop*>(data)->work(); }, &loop, static_cast<unsigned>(wanted), 0);
+    if (const Lent parallel = lent) {
+        parallel([](void* data) { static_cast<Loop*>(data)->work(); }, &loop, static_cast<unsigned>(wanted), 0);
         return;
     }
     std::unique_lock<std::mutex> hold(one_at_a_time, std::try_to_lock);
