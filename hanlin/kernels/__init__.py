@@ -3,7 +3,7 @@
 Without a compiler at installation there is no library; `missing()` says so, and everything runs on torch's operations.
 """
 
-from hanlin.kernels.library import choose, missing, path, share_threads
+from hanlin.kernels.library import PATHS, VARIABLE, choose, missing, path, share_threads
 from hanlin.kernels.packed import Packed, Rows, quantised
 
-__all__ = ["Packed", "Rows", "choose", "missing", "path", "quantised", "share_threads"]
+__all__ = ["PATHS", "VARIABLE", "Packed", "Rows", "choose", "missing", "path", "quantised", "share_threads"]
