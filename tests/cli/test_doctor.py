@@ -11,6 +11,7 @@ import psutil
 import pytest
 import torch
 
+from hanlin import kernels
 from hanlin.cli.doctor import facts, network
 from hanlin.cli.doctor.fits import fits
 from hanlin.cli.main import main
@@ -23,6 +24,18 @@ def doctor(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code if isinstance(ended.value.code, int) else 1
+
+
+def test_kernels_that_are_not_there_are_a_note_that_says_why(
+    healthy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wish, said in (("off", "HANLIN_KERNELS is off"), ("sse9", "sse9 is no set of instructions")):
+        monkeypatch.setenv("HANLIN_KERNELS", wish)
+        kernels.library.opened.cache_clear()
+        healthy["kernels"] = facts.native()
+        assert any("no native kernels" in note and said in note for note in facts.notes(healthy)), wish
+    monkeypatch.undo()
+    kernels.library.opened.cache_clear()
 
 
 @pytest.fixture
@@ -43,6 +56,7 @@ def test_json_agrees_with_psutil_and_torch(
     assert found["python"]["version"] == platform.python_version()
     assert found["cache"] == {**found["cache"], "folder": str(tmp_path), "used_bytes": 1000, "is_writable": True}
     assert found["network"] == {"skipped": "--offline"}
+    assert found["kernels"]["missing"] == kernels.missing()
     assert "speed" not in found
     assert {row["name"] for row in found["packages"]} >= {"torch", "click", "tokenizers"}
     assert all(row["is_right"] for row in found["packages"])

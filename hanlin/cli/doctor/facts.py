@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from hanlin import kernels
+from hanlin.core.errors import ConfigError
 from hanlin.core.home import home
 from hanlin.core.machine import allowed_cores, allowed_memory, cpuinfo, instruction_sets, processor_name
 
@@ -32,6 +34,7 @@ def gather() -> Facts:
         "python": {"version": platform.python_version(), "executable": sys.executable, "system": platform.platform()},
         "packages": packages(),
         "torch": build,
+        "kernels": native(),
         "gpu": cards,
     }
 
@@ -44,6 +47,15 @@ def _processor() -> Facts:
         "instruction_sets": instruction_sets(info),
         "is_amx_hidden": is_amx_hidden(info),
     }
+
+
+def native() -> Facts:
+    """Which instructions the native kernels use, or why there are none."""
+    try:
+        missing = kernels.missing()
+        return {"path": None if missing else kernels.path(), "missing": missing}
+    except ConfigError as error:  # HANLIN_KERNELS names what is not there
+        return {"path": None, "missing": f"{kernels.VARIABLE} cannot be had: {error.what}"}
 
 
 def is_amx_hidden(info: str) -> bool:
@@ -164,6 +176,8 @@ def notes(facts: Facts) -> Iterator[str]:
         yield "the processor has AMX in silicon, but the kernel or the hypervisor hides it"
     if speed and speed["bfloat16_operations_per_second"] < speed["float32_operations_per_second"]:
         yield "bfloat16 products are slower than float32 here: bfloat16 saves memory, not time, on prompts"
+    if (missing := facts["kernels"]["missing"]) is not None:
+        yield f"there are no native kernels: {missing}; everything runs on torch's operations"
     if facts["memory"]["swap_total_bytes"] == 0:
         yield "there is no swap: a model that does not fit ends the program instead of slowing it down"
 

@@ -53,6 +53,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("swap", f"{_gib(memory['swap_free_bytes'])} free of {_gib(memory['swap_total_bytes'])}"),
         ("gpu", ", ".join(f"{card['name']} {_gib(card['memory_bytes'])}" for card in found["gpu"]) or "none"),
         ("torch", _torch(found["torch"])),
+        ("kernels", _kernels(found["kernels"])),
         *_speed(found),
         ("cache", f"{cache['folder']}{state}: {_gib(cache['used_bytes'])} used, {_gib(cache['free_bytes'])} free"),
         *_network(found["network"]),
@@ -72,6 +73,10 @@ def _torch(torch: dict[str, Any]) -> str:
     return (
         f"{torch['version']}, {torch['blas'] or 'no BLAS'}, {onednn}, {torch['capability']}, {torch['threads']} threads"
     )
+
+
+def _kernels(kernels: dict[str, Any]) -> str:
+    return "none" if kernels["missing"] else f"native, by {kernels['path']}"
 
 
 def _speed(found: dict[str, Any]) -> list[tuple[str, str]]:
