@@ -22,12 +22,14 @@ import torch
 from common import record, settle
 from peers import PATIENCE_SECONDS
 
+from hanlin import kernels
 from hanlin.core.machine import allowed_cores
 from hanlin.core.measure import product_speed
 from hanlin.core.plugins import find
 from hanlin.core.settings import parse
 from hanlin.data.batch import Batch
 from hanlin.model.load import load
+from hanlin.model.products import multiply_bytes
 from hanlin.model.save import save_folder
 from hanlin.model.store import DEFAULT, resolve
 from hanlin.train import cost
@@ -36,7 +38,9 @@ from hanlin.train.cross_entropy import summed
 RATE = 1e-5
 
 
-def hanlin(folder: Path, batch: Batch, *, is_lora: bool = False) -> tuple[Callable[[], object], float]:
+def hanlin(
+    folder: Path, batch: Batch, *, is_lora: bool = False, is_int8: bool = False
+) -> tuple[Callable[[], object], float]:
     """A step of ours, and its operations."""
     network = load(folder).network.train()
     if is_lora:
@@ -46,6 +50,9 @@ def hanlin(folder: Path, batch: Batch, *, is_lora: bool = False) -> tuple[Callab
         add(network, AdapterSettings(), torch.Generator().manual_seed(0))
     else:
         network.requires_grad_(True)
+    if is_int8:
+        kernels.share_threads()
+        multiply_bytes(network)
     optimiser = parse(find("hanlin.train.optimisers", "adamw").Optimiser, {}).build(network, RATE)
 
     def step() -> None:
@@ -85,10 +92,12 @@ def transformers(folder: Path, batch: Batch, how: str = "float32") -> tuple[Call
 
 CONTENDERS: dict[str, Callable[[Path, Batch], tuple[Callable[[], object], float]]] = {
     "hanlin": hanlin,
+    "hanlin_int8": lambda folder, batch: hanlin(folder, batch, is_int8=True),
     "transformers": transformers,
     "transformers_compiled": lambda folder, batch: transformers(folder, batch, "compiled"),
     "transformers_autocast": lambda folder, batch: transformers(folder, batch, "autocast"),
     "hanlin_lora": lambda folder, batch: hanlin(folder, batch, is_lora=True),
+    "hanlin_lora_int8": lambda folder, batch: hanlin(folder, batch, is_lora=True, is_int8=True),
     "peft_lora": lambda folder, batch: transformers(folder, batch, "peft"),
 }
 
@@ -159,7 +168,8 @@ def figures(
             "share_of_peak": round(work_of / min(seconds[name]) / peak, 3),
             "peak_bytes": memory[name],
         }
-    for ours, theirs in (("hanlin", "transformers"), ("hanlin_lora", "peft")):
+    pairs = (("hanlin", "transformers"), ("hanlin_int8", "transformers"))
+    for ours, theirs in (*pairs, ("hanlin_lora", "peft"), ("hanlin_lora_int8", "peft")):
         peers = [name for name in speed if name.startswith(theirs)]
         if ours in speed and peers:
             best = max(peers, key=lambda name: speed[name])

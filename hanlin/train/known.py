@@ -7,6 +7,7 @@ file holds the shipped runs; `known.jsonl` in the user's own folder of Hanlin th
 import hashlib
 import json
 import statistics
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any
@@ -22,8 +23,13 @@ SPREAD = 0.03
 
 def recipe_of(work: Work) -> str:
     """A hash of what is learnt from what, whatever the seed."""
-    settings = {key: value for key, value in learnt(work.identity).items() if key != "seed"}
-    content = json.dumps([settings, work.identity["data"], work.identity["tokenizer"]], sort_keys=True)
+    return recipe_of_identity(work.identity)
+
+
+def recipe_of_identity(identity: Mapping[str, Any]) -> str:
+    """The same, of what a checkpoint remembers."""
+    settings = {key: value for key, value in learnt(identity).items() if key != "seed"}
+    content = json.dumps([settings, identity["data"], identity["tokenizer"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
