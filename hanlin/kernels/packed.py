@@ -32,7 +32,7 @@ class Rows(NamedTuple):
     scales: np.ndarray
     """Of each row, float32; no number where the row has something infinite or no number."""
     sums: np.ndarray
-    """(rows, codes / 16 + 1), int32: of a row's first 0, 16, 32 … codes."""
+    """(codes / 16 + 1, rows), int32: of the first 0 codes of each row, of the first 16 of each, 32 …"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ def quantised(x: Any) -> Rows:
     rows = Rows(
         np.empty((source.rows, wide), np.int8),
         np.empty(source.rows, np.float32),
-        np.empty((source.rows, wide // UNIT + 1), np.int32),
+        np.empty((wide // UNIT + 1, source.rows), np.int32),
     )
     library().hanlin_quantise(source.place, source.stride, ctypes.byref(_native(rows, source.columns)))
     return rows

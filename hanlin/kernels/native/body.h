@@ -50,7 +50,7 @@ void quantise(const float* x, int64_t stride, const Rows& rows, int64_t begin, i
     for (int64_t row = begin; row < end; ++row) {
         const float* from = x + row * stride;
         int8_t* codes = rows.codes + row * wide;
-        int32_t* sums = rows.sums + row * rows.sums_of_row();
+        int32_t* sums = rows.sums + row;
         const uint32_t largest = largest_of(from, inputs);
         float inverse;
         scale_of(largest, rows.scales[row], inverse);
@@ -59,8 +59,9 @@ void quantise(const float* x, int64_t stride, const Rows& rows, int64_t begin, i
             std::memset(codes, 0, wide);
         else
             for (int64_t i = 0; i < inputs; ++i) codes[i] = static_cast<int8_t>(rounded(from[i] * inverse));
-        int32_t sum = *sums++ = 0;
-        for (int64_t i = 0; i < wide; i += UNIT) *sums++ = sum += sum_of_eight(codes + i) + sum_of_eight(codes + i + 8);
+        int32_t sum = *sums = 0;
+        for (int64_t i = 0; i < wide; i += UNIT)
+            *(sums += rows.count) = sum += sum_of_eight(codes + i) + sum_of_eight(codes + i + 8);
     }
 }
 

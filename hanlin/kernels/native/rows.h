@@ -33,11 +33,10 @@ struct Matrix {
 struct Rows {
     int8_t* codes;   // filled up to a multiple of 16 with zeros
     float* scales;   // of each row
-    int32_t* sums;   // of a row's first 0, 16, 32 … codes
+    int32_t* sums;   // of the first 0 codes of each row, of the first 16 of each, 32 …
     int64_t count, inputs;
 
     int64_t wide() const { return filled(inputs, UNIT); }
-    int64_t sums_of_row() const { return wide() / UNIT + 1; }
 };
 
 struct Out {

@@ -40,16 +40,16 @@ inline void dots(const uint8_t* weights, int64_t block_bytes, const int8_t* code
 
 template <int ROWS, int BLOCKS, Kind KIND>
 inline void tile(const Matrix& w, const Rows& x, int64_t first, int64_t column, const Out& out) {
-    const int64_t wide = x.wide(), bytes_of_block = w.block_bytes(), sums_of_row = x.sums_of_row();
+    const int64_t wide = x.wide(), bytes_of_block = w.block_bytes();
     const uint8_t* weights = w.codes + column / LANES * bytes_of_block;
     const int8_t* codes = x.codes + first * wide;
-    const int32_t* before = x.sums + first * sums_of_row;
+    const int32_t* before = x.sums + first;
     Floats totals[ROWS][BLOCKS];
     if constexpr (KIND == WHOLE8) {
         Ints sums[ROWS][BLOCKS];
         UNROLLED for (int row = 0; row < ROWS; ++row)
             UNROLLED for (int block = 0; block < BLOCKS; ++block)
-                sums[row][block] = start8(before[row * sums_of_row + sums_of_row - 1]);
+                sums[row][block] = start8(before[wide / UNIT * x.count + row]);
         dots<ROWS, BLOCKS, KIND>(weights, bytes_of_block, codes, wide, 0, wide, sums);
         UNROLLED for (int row = 0; row < ROWS; ++row)
             UNROLLED for (int block = 0; block < BLOCKS; ++block) totals[row][block] = floats(sums[row][block]);
@@ -60,10 +60,11 @@ inline void tile(const Matrix& w, const Rows& x, int64_t first, int64_t column, 
             UNROLLED for (int block = 0; block < BLOCKS; ++block) totals[row][block] = all(0.0f);
         for (int64_t begin = 0; begin < w.inputs; begin += w.group, groups += each) {
             const int64_t end = begin + w.group < wide ? begin + w.group : wide;
+            const int32_t* after = x.sums + first + end / UNIT * x.count;
             int32_t here[ROWS];
             Ints sums[ROWS][BLOCKS];
             UNROLLED for (int row = 0; row < ROWS; ++row) {
-                here[row] = before[row * sums_of_row + end / UNIT] - before[row * sums_of_row + begin / UNIT];
+                here[row] = after[row] - before[row];
                 const Ints start = KIND == GROUPS8 ? start8(here[row]) : start4(w.has_minimums ? 0 : here[row]);
                 UNROLLED for (int block = 0; block < BLOCKS; ++block) sums[row][block] = start;
             }
@@ -73,6 +74,7 @@ inline void tile(const Matrix& w, const Rows& x, int64_t first, int64_t column, 
                 UNROLLED for (int row = 0; row < ROWS; ++row)
                     totals[row][block] = added(totals[row][block], times(floats(sums[row][block]), scale));
             }
+            before = after;
             if (w.has_minimums) {
                 UNROLLED for (int block = 0; block < BLOCKS; ++block) {
                     const Floats minimum = halves_of_floats(groups + block * groups_of_block + LANES);
