@@ -11,7 +11,7 @@ import hanlin
 from house.walk import PACKAGE
 
 LINE = "core text data kernels model infer eval train lens guard know apps serve studio cli".split()
-TORCHLESS = ("core", "text", "model/store", "model/gguf")
+TORCHLESS = ("core", "text", "kernels", "model/store", "model/gguf")
 TORCH_ALLOWED = {"core/machine.py", "core/measure.py"}
 
 
@@ -74,7 +74,7 @@ def test_rooms_that_promise_no_torch_import_none(trees: dict[Path, ast.Module]) 
 def test_importing_hanlin_or_asking_for_help_loads_no_torch() -> None:
     for code in (
         "import hanlin",
-        "import hanlin.model.store, hanlin.text.tokenizer, hanlin.core.plugins",
+        "import hanlin.model.store, hanlin.text.tokenizer, hanlin.core.plugins, hanlin.kernels",
         "import sys, hanlin.cli.main as m; sys.argv[1:] = ['--help']\ntry: m.main()\nexcept SystemExit: pass",
     ):
         check = f"{code}\nimport sys; assert 'torch' not in sys.modules, 'torch was imported'"
