@@ -7,8 +7,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = "hanlin/kernels/native"
-NAMES = ("avx2", "avx2vnni", "avx512vnni", "door", "portable", "threads")
-HEADERS = ("body", "eight", "rows", "target", "threads", "tile")
+NAMES = ("avx2", "avx2vnni", "avx512vnni", "door", "paths", "plan", "portable", "products", "threads")
+HEADERS = ("attend", "body", "eight", "floats", "paths", "plan", "products", "rows", "target", "threads", "tile")
 # -fno-tree-pre: with it GCC 12 writes the 24 sums of a tile to memory at every step.
 # -ffp-contract=off: no fused multiplication and addition, so that every path gives the same bits.
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-pre"]

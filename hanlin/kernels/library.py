@@ -15,15 +15,18 @@ VARIABLE = "HANLIN_KERNELS"
 """Names one of them, or "off"."""
 LONG, PLACE = ctypes.c_int64, ctypes.c_void_p
 CALLS = {
+    "hanlin_block_bytes": ([PLACE], LONG),
     "hanlin_apply": ([PLACE, PLACE, LONG, LONG, PLACE, LONG, PLACE], None),
     "hanlin_choose": ([ctypes.c_char_p], ctypes.c_int),
     "hanlin_lend": ([PLACE], None),
     "hanlin_lay": ([PLACE, LONG, LONG, ctypes.c_int, ctypes.c_int, PLACE], None),
+    "hanlin_lay_floats": ([PLACE, LONG, LONG, LONG, PLACE], None),
     "hanlin_multiply": ([PLACE, PLACE, PLACE, LONG, PLACE], None),
     "hanlin_pack": ([PLACE, LONG, ctypes.c_int, LONG, LONG, PLACE, PLACE], None),
     "hanlin_path": ([], ctypes.c_char_p),
     "hanlin_quantise": ([PLACE, LONG, PLACE], None),
     "hanlin_set_threads": ([ctypes.c_int], None),
+    "hanlin_walk": ([PLACE, PLACE, PLACE], None),
 }
 
 

@@ -180,6 +180,7 @@ class MLP(Part):
         self.up = Linear(width, mlp)
         self.down = Linear(mlp, width)
         self.act = ACTIVATIONS[act]
+        self.name_of_act: Activation = act
 
     def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
         """Of each position by itself."""

@@ -1,7 +1,7 @@
 // AVX2 alone: products of bytes are added in pairs to 16 bits, which must not overflow.
 #include <cstring>
 
-#include "rows.h"
+#include "plan.h"
 #include "target.h"
 
 #if defined(__x86_64__)
@@ -32,8 +32,12 @@ inline Ints dot4(Ints sums, Bytes w, Four x) {
 #include "tile.h"
 
 #include "body.h"
+
+#include "floats.h"
+
+#include "attend.h"
 }  // namespace avx2
-const Path AVX2{"avx2", avx2::quantise, avx2::multiply, avx2::pack};
+const Path AVX2{"avx2", &avx2::FLOATS, avx2::quantise, avx2::multiply, avx2::pack, avx2::read};
 }  // namespace hanlin
 END_TARGET
 #endif

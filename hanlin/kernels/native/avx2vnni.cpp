@@ -1,7 +1,7 @@
 // AVX2 with VNNI, 32 products of bytes an instruction: twice, as processors have it beside AVX2 or as a part of AVX512.
 #include <cstring>
 
-#include "rows.h"
+#include "plan.h"
 #include "target.h"
 
 #if defined(__x86_64__)
@@ -22,8 +22,12 @@ DOTS(_mm256_dpbusd_avx_epi32)
 #include "tile.h"
 
 #include "body.h"
+
+#include "floats.h"
+
+#include "attend.h"
 }  // namespace avx2vnni
-const Path AVX2VNNI{"avx2vnni", avx2vnni::quantise, avx2vnni::multiply, avx2vnni::pack};
+const Path AVX2VNNI{"avx2vnni", &avx2vnni::FLOATS, avx2vnni::quantise, avx2vnni::multiply, avx2vnni::pack, avx2vnni::read};
 }  // namespace hanlin
 END_TARGET
 #undef UNROLLED
@@ -37,9 +41,13 @@ DOTS(_mm256_dpbusd_epi32)
 #include "tile.h"
 
 #include "body.h"
+
+#include "floats.h"
+
+#include "attend.h"
 }  // namespace avx2vnni_of_avx512
-const Path AVX2VNNI_OF_AVX512{"avx2vnni", avx2vnni_of_avx512::quantise, avx2vnni_of_avx512::multiply,
-                              avx2vnni_of_avx512::pack};
+const Path AVX2VNNI_OF_AVX512{"avx2vnni", &avx2vnni_of_avx512::FLOATS, avx2vnni_of_avx512::quantise, avx2vnni_of_avx512::multiply,
+                              avx2vnni_of_avx512::pack, avx2vnni_of_avx512::read};
 }  // namespace hanlin
 END_TARGET
 #endif

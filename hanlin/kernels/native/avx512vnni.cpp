@@ -1,7 +1,7 @@
 // AVX512-VNNI: 64 products of bytes an instruction, added up in sixteen sums.
 #include <cstring>
 
-#include "rows.h"
+#include "plan.h"
 #include "target.h"
 
 #if defined(__x86_64__)
@@ -48,8 +48,12 @@ inline Floats halves_of_floats(const uint16_t* from) {
 #include "tile.h"
 
 #include "body.h"
+
+#include "floats.h"
+
+#include "attend.h"
 }  // namespace avx512vnni
-const Path AVX512VNNI{"avx512vnni", avx512vnni::quantise, avx512vnni::multiply, avx512vnni::pack};
+const Path AVX512VNNI{"avx512vnni", &avx512vnni::FLOATS, avx512vnni::quantise, avx512vnni::multiply, avx512vnni::pack, avx512vnni::read};
 }  // namespace hanlin
 END_TARGET
 #endif

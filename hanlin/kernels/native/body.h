@@ -132,3 +132,29 @@ void pack(const float* x, int64_t stride, bool across, int64_t outputs, int64_t 
                                                   codes + block * bytes_of_block, scales + first);
     }
 }
+
+inline float float_of_half(uint16_t half) {  // without infinities
+    return float_of((half & 0x7FFFu) << 13 | (half & 0x8000u) << 16) * 0x1p112f;
+}
+
+void read(const Matrix& w, int64_t output, float* weights) {
+    const int64_t lane = output % LANES;
+    const uint8_t* codes = w.codes + output / LANES * w.block_bytes() + lane * QUAD;
+    const uint16_t* groups = w.groups ? w.groups + output / LANES * w.block_groups() + lane : nullptr;
+    const int64_t each = LANES * (w.has_minimums ? 2 : 1);
+    const int zero = w.bits == 8 ? 128 : w.has_minimums ? 0 : 8;
+    const float whole = w.scales[output];
+    float scale = 1.0f, minimum = 0.0f;
+    for (int64_t i = 0; i < w.inputs; ++i) {
+        if (groups && i % w.group == 0) {
+            scale = float_of_half(groups[i / w.group * each]);
+            minimum = w.has_minimums ? float_of_half(groups[i / w.group * each + LANES]) : 0.0f;
+        }
+        int code;
+        if (w.bits == 8)
+            code = codes[i / QUAD * 64 + i % QUAD];
+        else
+            code = codes[i / 8 * 64 + i % QUAD] >> (i % 8 < QUAD ? 0 : 4) & 15;
+        weights[i] = (static_cast<float>(code - zero) * scale + minimum) * whole;
+    }
+}

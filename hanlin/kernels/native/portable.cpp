@@ -4,7 +4,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "rows.h"
+#include "plan.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "Weights are read four to a word, the first in its lowest byte."
@@ -102,6 +102,10 @@ inline Floats halves_of_floats(const uint16_t* from) {
 #include "tile.h"
 
 #include "body.h"
+
+#include "floats.h"
+
+#include "attend.h"
 }  // namespace portable
-const Path PORTABLE{"portable", portable::quantise, portable::multiply, portable::pack};
+const Path PORTABLE{"portable", &portable::FLOATS, portable::quantise, portable::multiply, portable::pack, portable::read};
 }  // namespace hanlin

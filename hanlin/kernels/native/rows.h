@@ -23,7 +23,7 @@ struct Matrix {
     const float* scales;     // of each output
     const uint16_t* groups;  // scales and minimums of groups; none: one scale for an output
     int64_t outputs, inputs, group;
-    int32_t bits, has_minimums;
+    int32_t bits, has_minimums;  // 32 bits: floats, see plan.h
 
     int64_t wide() const { return filled(inputs, UNIT); }
     int64_t block_bytes() const { return wide() * LANES * bits / 8; }
@@ -43,10 +43,14 @@ struct Out {
     float* place;
     int64_t stride;
     const float* bias;  // of each output, or none
+    bool adds;          // to what is there
 };
+
+struct FloatWork;
 
 struct Path {
     const char* name;
+    const FloatWork* floats;
     // Codes and scale of rows `begin` to `end`; 127 is a row's largest magnitude. A row with something infinite or no
     // number has a NaN for its scale, and so has every product of it.
     void (*quantise)(const float* x, int64_t stride, const Rows& rows, int64_t begin, int64_t end);
@@ -57,6 +61,8 @@ struct Path {
     // outputs are the columns of x.
     void (*pack)(const float* x, int64_t stride, bool across, int64_t outputs, int64_t inputs, int64_t from,
                  int64_t to, uint8_t* codes, float* scales);
+    // The weights of one output, as floats.
+    void (*read)(const Matrix& w, int64_t output, float* weights);
 };
 
 extern const Path PORTABLE, AVX2, AVX2VNNI, AVX2VNNI_OF_AVX512, AVX512VNNI;

@@ -92,7 +92,9 @@ inline void tile(const Matrix& w, const Rows& x, int64_t first, int64_t column, 
         UNROLLED for (int row = 0; row < ROWS; ++row) {
             Floats y = times(times(totals[row][block], scale), all(x.scales[first + row]));
             if (out.bias) y = added(y, some(out.bias + output, count));
-            keep(out.place + (first + row) * out.stride + output, y, count);
+            float* place = out.place + (first + row) * out.stride + output;
+            if (out.adds) y = added(some(place, count), y);
+            keep(place, y, count);
         }
     }
 }

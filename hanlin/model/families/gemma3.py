@@ -10,19 +10,16 @@ weights of norms say how far the scale is from 1. Report: https://arxiv.org/abs/
 from collections.abc import Mapping
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor
-
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
-from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, Part, RMSNorm, activation
-from hanlin.model.cache import Slab
+from hanlin.model.attention import Attention
+from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
 from hanlin.model.config import FULL, SLIDING, Shape, Windows, small
 from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
+from hanlin.model.layer import Layer
 from hanlin.model.rope import Rope
 from hanlin.model.weights import LLAMA_LAYER, Described, Names
 
@@ -55,36 +52,31 @@ class Config(Shape):
     """Logits are squashed softly to below it."""
 
 
-class Layer(Part):
-    """Attention, then the feed-forward part, each between two norms."""
+def layer(config: Config) -> Layer:
+    """One of its layers."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__()
+    def norm(width: int) -> RMSNorm:
+        return RMSNorm(width, config.epsilon, is_centred=True)
 
-        def norm(width: int) -> RMSNorm:
-            return RMSNorm(width, config.epsilon, is_centred=True)
-
-        self.attention_norm = norm(config.width)
-        self.attention = Attention(
-            config.width,
-            config.heads,
-            config.kv_heads,
-            config.head_width,
-            has_bias=config.has_bias,
-            has_output_bias=config.has_bias,
-            scale=config.score_width**-0.5,
-            cap=config.score_cap,
-            norms=(norm(config.head_width), norm(config.head_width)),
-        )
-        self.attention_end_norm = norm(config.width)
-        self.mlp_norm = norm(config.width)
-        self.mlp = GatedMLP(config.width, config.mlp, config.act)
-        self.mlp_end_norm = norm(config.width)
-
-    def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
-        """The residual stream, one layer on."""
-        x = x + self.attention_end_norm(self.attention(self.attention_norm(x), view, slab))
-        return x + self.mlp_end_norm(self.mlp(self.mlp_norm(x)))
+    attention = Attention(
+        config.width,
+        config.heads,
+        config.kv_heads,
+        config.head_width,
+        has_bias=config.has_bias,
+        has_output_bias=config.has_bias,
+        scale=config.score_width**-0.5,
+        cap=config.score_cap,
+        norms=(norm(config.head_width), norm(config.head_width)),
+    )
+    return Layer(
+        attention,
+        GatedMLP(config.width, config.mlp, config.act),
+        attention_norm=norm(config.width),
+        attention_end_norm=norm(config.width),
+        mlp_norm=norm(config.width),
+        mlp_end_norm=norm(config.width),
+    )
 
 
 class Model(Decoder):
@@ -93,7 +85,7 @@ class Model(Decoder):
     def __init__(self, config: Config) -> None:
         super().__init__(
             config,
-            [Layer(config) for _ in range(config.layers)],
+            [layer(config) for _ in range(config.layers)],
             [Sight(window, config.local_rope if window else config.rope) for window in config.windows],
             RMSNorm(config.width, config.epsilon, is_centred=True),
             embedding_scale=config.width**0.5,

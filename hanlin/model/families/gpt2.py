@@ -9,17 +9,16 @@ Paper: https://cdn.openai.com/better-language-models/language_models_are_unsuper
 from collections.abc import Mapping
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from hanlin.model import config as shapes
-from hanlin.model.attention import Attention, View
+from hanlin.model.attention import Attention
 from hanlin.model.blocks import MLP, TO_HF, Activation, Part, activation
-from hanlin.model.cache import Slab
 from hanlin.model.config import Shape, small
 from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
+from hanlin.model.layer import Layer
 from hanlin.model.weights import Described, Names
 
 HF = ("gpt2",)
@@ -44,36 +43,31 @@ class Config(Shape):
     """And by the number of the layer, from 1."""
 
 
-class Layer(Part):
-    """Attention, then the feed-forward part, each on a normed copy of the stream."""
-
-    def __init__(self, config: Config, number: int) -> None:
-        super().__init__()
-        scale = config.head_width**-0.5 if config.is_scaled else 1.0
-        self.attention_norm = nn.LayerNorm(config.width, config.epsilon)
-        self.attention = Attention(
-            config.width,
-            config.heads,
-            config.heads,
-            config.head_width,
-            has_bias=True,
-            has_output_bias=True,
-            scale=scale / number if config.is_scaled_by_layer else scale,
-        )
-        self.mlp_norm = nn.LayerNorm(config.width, config.epsilon)
-        self.mlp = MLP(config.width, config.mlp, config.act)
-
-    def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
-        """The residual stream, one layer on."""
-        x = x + self.attention(self.attention_norm(x), view, slab)
-        return x + self.mlp(self.mlp_norm(x))
+def layer(config: Config, number: int) -> Layer:
+    """One of its layers, counted from 1."""
+    scale = config.head_width**-0.5 if config.is_scaled else 1.0
+    attention = Attention(
+        config.width,
+        config.heads,
+        config.heads,
+        config.head_width,
+        has_bias=True,
+        has_output_bias=True,
+        scale=scale / number if config.is_scaled_by_layer else scale,
+    )
+    return Layer(
+        attention,
+        MLP(config.width, config.mlp, config.act),
+        attention_norm=nn.LayerNorm(config.width, config.epsilon),
+        mlp_norm=nn.LayerNorm(config.width, config.epsilon),
+    )
 
 
 class Model(Decoder):
     """The network."""
 
     def __init__(self, config: Config) -> None:
-        layers = [Layer(config, number) for number in range(1, config.layers + 1)]
+        layers = [layer(config, number) for number in range(1, config.layers + 1)]
         norm = nn.LayerNorm(config.width, config.epsilon)
         super().__init__(config, layers, [Sight()] * config.layers, norm, has_learned_positions=True)
 

@@ -9,19 +9,16 @@ Papers: https://arxiv.org/abs/2302.13971, https://arxiv.org/abs/2310.06825, http
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from jaxtyping import Float
-from torch import Tensor
-
 from hanlin.core.errors import RefusedError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
-from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, Part, RMSNorm, activation
-from hanlin.model.cache import Slab
+from hanlin.model.attention import Attention
+from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
 from hanlin.model.config import Shape, Windows, small
 from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
+from hanlin.model.layer import Layer
 from hanlin.model.rope import Rope
 from hanlin.model.weights import Described, Names
 
@@ -48,34 +45,29 @@ class Config(Shape):
     """What opens the gates."""
 
 
-class Layer(Part):
-    """Attention, then the feed-forward part, each on a normed copy of the stream."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.attention_norm = RMSNorm(config.width, config.epsilon)
-        self.attention = Attention(
-            config.width,
-            config.heads,
-            config.kv_heads,
-            config.head_width,
-            has_bias=config.has_qkv_bias,
-            has_output_bias=config.has_output_bias,
-        )
-        self.mlp_norm = RMSNorm(config.width, config.epsilon)
-        self.mlp = GatedMLP(config.width, config.mlp, config.act, has_bias=config.has_mlp_bias)
-
-    def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
-        """The residual stream, one layer on."""
-        x = x + self.attention(self.attention_norm(x), view, slab)
-        return x + self.mlp(self.mlp_norm(x))
+def layer(config: Config) -> Layer:
+    """One of its layers."""
+    attention = Attention(
+        config.width,
+        config.heads,
+        config.kv_heads,
+        config.head_width,
+        has_bias=config.has_qkv_bias,
+        has_output_bias=config.has_output_bias,
+    )
+    return Layer(
+        attention,
+        GatedMLP(config.width, config.mlp, config.act, has_bias=config.has_mlp_bias),
+        attention_norm=RMSNorm(config.width, config.epsilon),
+        mlp_norm=RMSNorm(config.width, config.epsilon),
+    )
 
 
 class Model(Decoder):
     """The network."""
 
     def __init__(self, config: Config) -> None:
-        layers = [Layer(config) for _ in range(config.layers)]
+        layers = [layer(config) for _ in range(config.layers)]
         windows = config.windows or (None,) * config.layers
         sights = [Sight(window, config.rope) for window in windows]
         super().__init__(config, layers, sights, RMSNorm(config.width, config.epsilon))

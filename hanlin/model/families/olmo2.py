@@ -9,18 +9,15 @@ Paper: https://arxiv.org/abs/2501.00656
 from collections.abc import Mapping
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor
-
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
-from hanlin.model.attention import Attention, View
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, Part, RMSNorm, activation
-from hanlin.model.cache import Slab
+from hanlin.model.attention import Attention
+from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
 from hanlin.model.config import Shape, small
 from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
+from hanlin.model.layer import Layer
 from hanlin.model.rope import Rope
 from hanlin.model.weights import LLAMA_LAYER, Described, Names
 
@@ -39,38 +36,33 @@ class Config(Shape):
     """What opens the gates."""
 
 
-class Layer(Part):
-    """Attention, then the feed-forward part; what each says is normed before it joins the stream."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        query_norm = RMSNorm(config.heads * config.head_width, config.epsilon)
-        key_norm = RMSNorm(config.kv_heads * config.head_width, config.epsilon)
-        self.attention = Attention(
-            config.width,
-            config.heads,
-            config.kv_heads,
-            config.head_width,
-            has_bias=config.has_bias,
-            has_output_bias=config.has_bias,
-            norms=(query_norm, key_norm),
-            is_normed_whole=True,
-        )
-        self.attention_norm = RMSNorm(config.width, config.epsilon)
-        self.mlp = GatedMLP(config.width, config.mlp, config.act)
-        self.mlp_norm = RMSNorm(config.width, config.epsilon)
-
-    def forward(self, x: Float[Tensor, "B T D"], view: View, slab: Slab | None = None) -> Float[Tensor, "B T D"]:
-        """The residual stream, one layer on."""
-        x = x + self.attention_norm(self.attention(x, view, slab))
-        return x + self.mlp_norm(self.mlp(x))
+def layer(config: Config) -> Layer:
+    """One of its layers."""
+    query_norm = RMSNorm(config.heads * config.head_width, config.epsilon)
+    key_norm = RMSNorm(config.kv_heads * config.head_width, config.epsilon)
+    attention = Attention(
+        config.width,
+        config.heads,
+        config.kv_heads,
+        config.head_width,
+        has_bias=config.has_bias,
+        has_output_bias=config.has_bias,
+        norms=(query_norm, key_norm),
+        is_normed_whole=True,
+    )
+    return Layer(
+        attention,
+        GatedMLP(config.width, config.mlp, config.act),
+        attention_end_norm=RMSNorm(config.width, config.epsilon),
+        mlp_end_norm=RMSNorm(config.width, config.epsilon),
+    )
 
 
 class Model(Decoder):
     """The network."""
 
     def __init__(self, config: Config) -> None:
-        layers = [Layer(config) for _ in range(config.layers)]
+        layers = [layer(config) for _ in range(config.layers)]
         sights = [Sight(None, config.rope)] * config.layers
         super().__init__(config, layers, sights, RMSNorm(config.width, config.epsilon))
 
@@ -133,8 +125,8 @@ def to_gguf(config: Config) -> Described:
 def names(config: Config) -> Names:  # noqa: ARG001  one name fits all configs
     """What the tensors are called."""
     norms = (
-        ("attention_norm", "post_attention_layernorm", "post_attention_norm"),
-        ("mlp_norm", "post_feedforward_layernorm", "post_ffw_norm"),
+        ("attention_end_norm", "post_attention_layernorm", "post_attention_norm"),
+        ("mlp_end_norm", "post_feedforward_layernorm", "post_ffw_norm"),
     )
     return Names((*norms, *LLAMA_LAYER), needs_head=True)
 
