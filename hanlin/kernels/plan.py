@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hanlin.kernels.arrays import NativeMatrix, matter, place
-from hanlin.kernels.blocks import Blocks
+from hanlin.kernels.kv import KVBlocks
 from hanlin.kernels.library import library
 from hanlin.kernels.packed import LANES, Packed
 
@@ -225,13 +225,13 @@ class Plan:
         """Tokens there are logits of."""
         return self.head.outputs
 
-    def blocks(self, count: int, store: str = "float32") -> Blocks:
+    def blocks(self, count: int, store: str = "float32") -> KVBlocks:
         """Room for the keys and values of `count` blocks of 32 positions."""
-        return Blocks(count, self.layers, self.kv_heads, self.head_width, store)
+        return KVBlocks(count, self.layers, self.kv_heads, self.head_width, store)
 
     def walk(
         self,
-        blocks: Blocks,
+        blocks: KVBlocks,
         tokens: np.ndarray,
         positions: np.ndarray,
         sequences: np.ndarray,

@@ -23,7 +23,7 @@ class _Cache(ctypes.Structure):
     )
 
 
-class Blocks:
+class KVBlocks:
     """Memory of `count` blocks; who has which is for others to know."""
 
     SIZE: ClassVar[int] = 32
