@@ -22,9 +22,9 @@ from hanlin.model.weights import Names, Piece, pieces
 from hanlin.text.folder import save_folder as save_tokenizer
 from hanlin.text.gguf import to_metadata
 
-Kind = Literal["F32", "F16", "BF16", "Q8_0", "Q4_0"]
+Kind = Literal["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"]
 
-FILE_TYPES: dict[Kind, int] = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "BF16": 32}
+FILE_TYPES: dict[Kind, int] = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "BF16": 32}
 """What llama.cpp calls a file whose tensors are mostly of a type."""
 PRECISE = ("mlp.router", "places")
 """Small maps whose rounding costs much: llama.cpp keeps them in float32."""
@@ -83,10 +83,19 @@ def _unfused(network: Decoder, names: Names) -> Iterator[tuple[str, Tensor]]:
             yield piece.name, rows.mT if piece.is_turned else rows
 
 
-def save_gguf(checkpoint: Checkpoint, path: Path, kind: Kind = "F16") -> None:
+def save_gguf(
+    checkpoint: Checkpoint, path: Path, kind: Kind = "F16", blocks: Mapping[str, np.ndarray] | None = None
+) -> tuple[str, ...]:
     """Write one file that llama.cpp and `load` read: config, weights, tokenizer and chat template.
 
-    Matrices are written as `kind`; norms and biases stay float32. With Q4_0 the embedding and the head are Q8_0.
+    Matrices are written as `kind`; norms and biases stay float32. In four bits the embedding and the head are Q8_0.
+
+    Args:
+        blocks: matrices that are rounded already, by our parameters' names: uint8 (rows, bytes) of `kind`. Then the
+            others are written as Q8_0, or F16 where their rows do not fill its blocks, instead of being refused.
+
+    Returns:
+        The parameters that are in another kind on that account.
 
     Raises:
         RefusedError: llama.cpp cannot compute this model, or there are adapters in it that are not merged.
@@ -111,21 +120,26 @@ def save_gguf(checkpoint: Checkpoint, path: Path, kind: Kind = "F16") -> None:
     else:
         metadata["tokenizer.ggml.model"] = "none"
     tensors = [(name, TensorType.F32, values) for name, values in extra.items()]
-    gguf.write(path, metadata, [*tensors, *_stored(checkpoint.network, module.names(checkpoint.config), kind)])
+    kinds = {name: _kind(name, it.ndim, kind) for name, it in checkpoint.network.named_parameters()}
+    others = [] if blocks is None else [name for name in kinds if kinds[name].block_size > 1 and name not in blocks]
+    for name in others:
+        width = checkpoint.network.get_parameter(name).shape[-1]
+        kinds[name] = TensorType.F16 if width % TensorType.Q8_0.block_size else TensorType.Q8_0
+    stored = _stored(checkpoint.network, module.names(checkpoint.config), kinds, blocks or {})
+    gguf.write(path, metadata, [*tensors, *stored])
+    return tuple(name for name in others if kinds[name] != _kind(name, 2, kind))
 
 
-def _stored(network: Decoder, names: Names, kind: Kind) -> Iterator[gguf.Tensor]:
+def _stored(
+    network: Decoder, names: Names, of: Mapping[str, TensorType], blocks: Mapping[str, np.ndarray]
+) -> Iterator[gguf.Tensor]:
     """GGUF's tensors, each made when its turn comes."""
     parameters = dict(network.named_parameters())
-    made: dict[str, list[tuple[Piece, Tensor]]] = {}
+    made: dict[str, list[tuple[Piece, Tensor | np.ndarray]]] = {}
     for ours, parts in pieces(network, names, "gguf").items():
         for piece in parts:
-            made.setdefault(piece.name, []).append((piece, parameters[ours].detach()))
-    kinds = {
-        piece.name: _kind(ours, len(piece.shape), kind)
-        for ours, parts in pieces(network, names, "gguf").items()
-        for piece in parts
-    }
+            made.setdefault(piece.name, []).append((piece, blocks.get(ours, parameters[ours].detach())))
+    kinds = {piece.name: of[ours] for ours, parts in pieces(network, names, "gguf").items() for piece in parts}
     if names.needs_head and network.unembed is None:
         made["output.weight"], kinds["output.weight"] = made["token_embd.weight"], kinds["token_embd.weight"]
     for name, parts in made.items():
@@ -135,12 +149,18 @@ def _stored(network: Decoder, names: Names, kind: Kind) -> Iterator[gguf.Tensor]
 def _kind(ours: str, dimensions: int, kind: Kind) -> TensorType:
     if dimensions == 1 or any(part in ours for part in PRECISE):
         return TensorType.F32
-    return TensorType.Q8_0 if kind == "Q4_0" and ours in ("embed.weight", "unembed.weight") else TensorType[kind]
+    is_end = ours in ("embed.weight", "unembed.weight")
+    return TensorType.Q8_0 if kind in ("Q4_0", "Q4_1") and is_end else TensorType[kind]
 
 
-def _packed(parts: list[tuple[Piece, Tensor]]) -> np.ndarray:
-    """One stored tensor: some rows of a parameter of ours, or those of every expert."""
-    values = [parameter[piece.rows].float().cpu().numpy() + np.float32(piece.added) for piece, parameter in parts]
+def _packed(parts: list[tuple[Piece, Tensor | np.ndarray]]) -> np.ndarray:
+    """One stored tensor: some rows of a parameter of ours, or those of every expert; floats, or bytes of blocks."""
+    values = [
+        parameter[piece.rows].float().cpu().numpy() + np.float32(piece.added)
+        if isinstance(parameter, Tensor)
+        else parameter[piece.rows]
+        for piece, parameter in parts
+    ]
     piece = parts[0][0]
     if piece.expert is not None:
         return np.stack(values)

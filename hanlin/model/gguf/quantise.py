@@ -1,4 +1,4 @@
-"""float32 in, the bytes of F32, F16, BF16, Q8_0 or Q4_0 out, the same as llama.cpp's own tools write.
+"""float32 in, the bytes of F32, F16, BF16, Q8_0, Q4_0 or Q4_1 out, the same as llama.cpp's own tools write.
 
 The layouts are drawn in `blocks32.py`. Reference: `quantize_row_*_ref` in ggml's `ggml-quants.c`.
 """
@@ -76,6 +76,15 @@ def _q4_0(weights: Weights) -> Bytes:
     return np.hstack([_halves(scale, weights, "Q4_0"), nibbles[:, :16] | nibbles[:, 16:] << np.uint8(4)])
 
 
+def _q4_1(weights: Weights) -> Bytes:
+    """The least weight becomes nibble 0, the greatest nibble 15."""
+    least = weights.min(axis=1, keepdims=True)
+    scale = (weights.max(axis=1, keepdims=True) - least) / np.float32(15)
+    nibbles = ((weights - least) * _inverse(scale) + np.float32(0.5)).astype(np.uint8).clip(0, 15)
+    ends = [_halves(of, weights, "Q4_1") for of in (scale, least)]
+    return np.hstack([*ends, nibbles[:, :16] | nibbles[:, 16:] << np.uint8(4)])
+
+
 def _inverse(scale: Float32[np.ndarray, "N 1"]) -> Float32[np.ndarray, "N 1"]:
     return np.where(scale == 0, np.float32(0), 1 / scale)
 
@@ -86,5 +95,6 @@ MAKE = {
     TensorType.BF16: _bf16,
     TensorType.Q8_0: _q8_0,
     TensorType.Q4_0: _q4_0,
+    TensorType.Q4_1: _q4_1,
 }
 """For each type we write, a function of weights (N, block_size) that gives bytes (N, block_bytes)."""
