@@ -31,10 +31,18 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-m", "--model", "model", metavar="NAME", help=text)(function)
 
 
+FLOATS, WHOLE = ("float32", "bfloat16", "float16"), ("int8", "int4")
+
+
 def dtype_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """The option `--dtype KIND`, which arrives as the keyword `dtype`."""
-    kinds = click.Choice(["float32", "bfloat16", "float16"])
-    return click.option("--dtype", type=kinds, help="Precision of the computation  [default: float32]")(function)
+    text = "Precision; int8 and int4 run on our own kernels  [default: float32]"
+    return click.option("--dtype", type=click.Choice([*FLOATS, *WHOLE]), help=text)(function)
+
+
+def float_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for verbs that need a network with its own floats."""
+    return click.option("--dtype", type=click.Choice(FLOATS), help="Precision  [default: float32]")(function)
 
 
 def one_model(name: str | None, model: str | None) -> str | None:

@@ -17,7 +17,8 @@ from hanlin.infer.bounds import check
 from hanlin.infer.constraint import Constraint
 from hanlin.infer.event import Event
 from hanlin.infer.guide import Guide, guide
-from hanlin.infer.sampling import SLIDE, Sampling
+from hanlin.infer.room import room
+from hanlin.infer.sampling import Sampling
 from hanlin.model.cache import Cache
 from hanlin.model.decoder import Decoder
 from hanlin.text.tokenizer import Tokenizer
@@ -54,23 +55,9 @@ def generate(
     drawable = min(network.config.vocabulary, tokenizer.vocab_size)
     check(sampling, drawable)
     guided = guide(constraint, tokenizer, drawable) if constraint else None
-    room = _room(len(prompt), sampling, network.config.context)
-    _check_memory(network, sampling.n, room)
-    return _events(network, tokenizer, list(prompt), sampling, room, guided)
-
-
-def _room(prompt: int, sampling: Sampling, context: int) -> int:
-    """Positions to hold: prompt and answer, or the window that slides."""
-    wanted = prompt + sampling.max_tokens
-    if sampling.overflow == "slide":
-        return min(wanted, context)
-    if wanted > context:
-        asked = f"the prompt's {prompt:,} tokens and max_tokens {sampling.max_tokens:,}"
-        what = f"{asked} exceed the context window of {context:,}"
-        left = context - prompt
-        fix = f"ask for at most {left:,} tokens" if left > 0 else f"shorten the prompt to under {context:,} tokens"
-        raise CapacityError(what, f"{fix}; {SLIDE}")
-    return wanted
+    wanted = room(len(prompt), sampling, network.config.context)
+    _check_memory(network, sampling.n, wanted)
+    return _events(network, tokenizer, list(prompt), sampling, wanted, guided)
 
 
 def _check_memory(network: Decoder, answers: int, room: int) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from hanlin.core.errors import WeightsError
 from hanlin.infer.score import said
-from hanlin.model.decoder import Decoder
+from hanlin.model.compiled import Network
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Next:
 
 
 @torch.inference_mode()
-def next_token(network: Decoder, tokens: Sequence[int], k: int, drawable: int) -> Next:
+def next_token(network: Network, tokens: Sequence[int], k: int, drawable: int) -> Next:
     """The `k` likeliest tokens after `tokens`, under the model's own distribution; ids from `drawable` on mean nothing.
 
     Raises:

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hanlin.core.errors import ConfigError, DataError, RefusedError, WeightsError
-from hanlin.model.decoder import Decoder
+from hanlin.model.compiled import Network
 from hanlin.text.long import encode_long
 from hanlin.text.tokenizer import Tokenizer
 
@@ -75,7 +75,7 @@ def _perplexity(loglikelihood: float, count: int) -> float:
 
 
 def score(
-    network: Decoder,
+    network: Network,
     tokenizer: Tokenizer,
     blocks: Iterable[str],
     *,
@@ -155,12 +155,12 @@ def windows(tokens: Iterable[int], prefix: int, window: int, stride: int) -> Ite
 
 
 @torch.inference_mode()
-def logprobs(network: Decoder, tokens: Int[Tensor, " T"], new: int) -> Float[Tensor, " N"]:
+def logprobs(network: Network, tokens: Int[Tensor, " T"], new: int) -> Float[Tensor, " N"]:
     """Log-probabilities (nats) of the last `new` of the tokens, each given all before it; new < T."""
     return said(network, network.trunk(tokens[None, :-1])[0, -new:], tokens[-new:])
 
 
-def said(network: Decoder, seen: Float[Tensor, "N D"], targets: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+def said(network: Network, seen: Float[Tensor, "N D"], targets: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Log-probabilities of targets given what the trunk made of everything before each; the head works in slices."""
     step = max(1, HEAD_NUMBERS // network.config.vocabulary)
     parts = []

@@ -203,13 +203,13 @@ class Plan:
         ops = (_Op * len(self.ops))(*map(self._op, self.ops))
         widths = (LONG * len(self.widths))(*self.widths)
         turns = (PLACE * max(1, len(self.turns)))(*map(place, self.turns))
-        is_packed = isinstance(self.embedding, Packed)
+        packed, table = (self.embedding, None) if isinstance(self.embedding, Packed) else (None, self.embedding)
         native = _Plan(
             *(self.width, self.heads, self.kv_heads, self.head_width, len(self.ops), len(self.widths)),
             ctypes.addressof(ops),
             ctypes.addressof(widths),
-            _address(self.embedding) if is_packed else None,
-            None if is_packed else place(self.embedding),
+            None if packed is None else _address(packed),
+            place(table),
             place(self.places),
             ctypes.addressof(turns),
             _address(self.head),
@@ -224,6 +224,21 @@ class Plan:
     def vocabulary(self) -> int:
         """Tokens there are logits of."""
         return self.head.outputs
+
+    @property
+    def bytes(self) -> int:
+        """Memory that matrices and embeddings take."""
+        matrices = {id(one): one.bytes for op in self.ops for one in _matrices(op)}
+        for one in (self.head, self.embedding):
+            matrices[id(one)] = one.nbytes if isinstance(one, np.ndarray) else one.bytes
+        return sum(matrices.values())
+
+    def unembed(self, seen: np.ndarray) -> np.ndarray:
+        """Logits (rows, vocabulary) of the stream after the last norm, (rows, width), float32: with the same bits."""
+        logits = np.empty((len(seen), self.vocabulary), np.float32)
+        source, into = matter(seen), matter(logits)
+        library().hanlin_unembed(self.native, source.place, source.stride, len(seen), into.place)
+        return logits
 
     def blocks(self, count: int, store: str = "float32") -> KVBlocks:
         """Room for the keys and values of `count` blocks of 32 positions."""
@@ -292,6 +307,12 @@ class Plan:
             place(op.bias),
             None if experts is None else ctypes.addressof(experts),
         )
+
+
+def _matrices(op: Op) -> list[Matrix]:
+    if op.experts is not None:
+        return [op.experts.router, *op.experts.gate_ups, *op.experts.downs]
+    return [] if op.matrix is None else [op.matrix]
 
 
 def _norm(norm: Norm | None) -> _Norm:

@@ -1,4 +1,4 @@
-"""A decoder compiled for the native kernels: its parts in, a flat plan out. A family's layer is read, not written again.
+"""A decoder compiled for the native kernels: its parts in, a flat plan out. No family is described a second time.
 
 Matrices are packed in eight or four bits, or laid as floats; norms, biases, positions and routers stay float32.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hanlin.cli.arguments import dtype_option, open_text, read_text
+from hanlin.cli.arguments import float_option, open_text, read_text
 from hanlin.core.errors import ConfigError, DataError
 from hanlin.core.home import expanded
 
@@ -22,7 +22,7 @@ SHOWN = 48
 )
 @click.option("--prompt", metavar="TEXT", help="The question that the texts answer; a reward model needs it.")
 @click.option("--lines", "by_line", is_flag=True, help="Every line of a file is a text.")
-@dtype_option
+@float_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
 def command(
     model: str,

@@ -59,7 +59,6 @@ def command(
     load_seconds = time.perf_counter() - began
     sampling = allowed.added(sampling, holder.tokenizer)
     from hanlin.cli.answers import Timed, as_object, note, print_text
-    from hanlin.infer.generate import generate
 
     if sampling.is_greedy and sampling.n > 1:
         note(f"without --temperature nothing is drawn: all {sampling.n} answers are the same")
@@ -71,7 +70,7 @@ def command(
         if chat
         else holder.encode(text, sampling)
     )
-    timed = Timed(generate(holder.network, holder.tokenizer, tokens, sampling, constraint), sampling.n)
+    timed = Timed(holder.answer(tokens, sampling, constraint), sampling.n)
     if not is_json:
         print_text(timed, holder.tokenizer, sampling)
         return

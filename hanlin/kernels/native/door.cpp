@@ -82,3 +82,7 @@ DOOR void hanlin_lay_floats(const float* from, int64_t stride, int64_t outputs, 
 DOOR int64_t hanlin_block_bytes(const Cache* cache) { return cache->block_bytes(); }
 
 DOOR void hanlin_walk(const Plan* plan, const Cache* cache, const Batch* batch) { walk(*plan, *cache, *batch); }
+
+DOOR void hanlin_unembed(const Plan* plan, const float* seen, int64_t stride, int64_t count, float* logits) {
+    unembed(*plan, seen, stride, count, logits);
+}

@@ -294,16 +294,13 @@ class Walk {
     }
 
     void answer() {
-        const int64_t count = batch_.wanted, wide = plan_.width, stride = width(1), most = plan_.head->outputs;
+        const int64_t count = batch_.wanted, wide = plan_.width, stride = width(1);
         float* seen = at(1, 0);
         for (int64_t i = 0; i < count; ++i) {
             on_.norm(plan_.last, at(0, batch_.rows[i]), wide, seen + i * stride);
             if (batch_.seen) std::memcpy(batch_.seen + i * wide, seen + i * stride, wide * 4);
         }
-        if (!batch_.logits || !count) return;
-        apply(*plan_.head, seen, stride, count, Out{batch_.logits, most, nullptr, false});
-        if (plan_.cap != 0.0f)
-            for (int64_t i = 0; i < count; ++i) on_.cap(batch_.logits + i * most, plan_.cap, most);
+        if (batch_.logits && count) unembed(plan_, seen, stride, count, batch_.logits);
     }
 
     const Plan& plan_;
@@ -318,6 +315,13 @@ class Walk {
 };
 
 }  // namespace
+
+void unembed(const Plan& plan, const float* seen, int64_t stride, int64_t count, float* logits) {
+    const int64_t most = plan.head->outputs;
+    apply(*plan.head, seen, stride, count, Out{logits, most, nullptr, false});
+    if (plan.cap != 0.0f)
+        for_each(count, [&](int64_t i) { path().floats->cap(logits + i * most, plan.cap, most); });
+}
 
 void walk(const Plan& plan, const Cache& cache, const Batch& batch) {
     static thread_local Scratch scratch;

@@ -125,6 +125,9 @@ struct Batch {
     float* seen;               // [wanted][width]: the stream after the last norm, or none
 };
 
+// Logits of rows of the stream after the last norm.
+void unembed(const Plan& plan, const float* seen, int64_t stride, int64_t count, float* logits);
+
 void walk(const Plan& plan, const Cache& cache, const Batch& batch);
 
 }  // namespace hanlin

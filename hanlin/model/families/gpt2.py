@@ -13,7 +13,7 @@ from torch import nn
 
 from hanlin.model import config as shapes
 from hanlin.model.attention import Attention
-from hanlin.model.blocks import MLP, TO_HF, Activation, Part, activation
+from hanlin.model.blocks import MLP, TO_HF, Activation, activation
 from hanlin.model.config import Shape, small
 from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile

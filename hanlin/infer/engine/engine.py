@@ -1,0 +1,315 @@
+"""Requests in, events out, step by step: schedule, run, emit.
+
+A step computes one token (and what is guessed to follow it) of each answer being written, and parts of prompts as far
+as the step's tokens reach. A request that finds no room for its keys and values waits, or takes the room of one that is
+less important or came later, which is computed again when there is room.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from hanlin.core.errors import CapacityError, HanlinError, RefusedError
+from hanlin.core.machine import allowed_memory
+from hanlin.infer.answer import Answer
+from hanlin.infer.bounds import check
+from hanlin.infer.engine.guess import MOST, Guesser
+from hanlin.infer.engine.pages import SIZE, Pages
+from hanlin.infer.engine.request import Request
+from hanlin.infer.engine.sequence import Sequence
+from hanlin.infer.engine.settings import EngineSettings
+from hanlin.infer.event import Event
+from hanlin.infer.guide import guide
+from hanlin.infer.room import room
+from hanlin.kernels.plan import Plan
+from hanlin.text.tokenizer import Tokenizer
+
+ALONE = 4
+"""Times as many tokens of prompts in a step while no answer is being written."""
+MOST_ROWS = 16
+"""Rows of answers and guesses in a step up to which guesses are made: beyond, a row costs what it costs alone."""
+
+
+class Emitted(NamedTuple):
+    """An event, and whose; or what went wrong with a request, which is over then. The others go on."""
+
+    handle: int
+    event: Event | None
+    error: HanlinError | None = None
+
+
+class Part(NamedTuple):
+    """What a step computes of a sequence."""
+
+    sequence: Sequence
+    size: int
+    """Tokens that are known to stand there; guessed ones come behind them."""
+    is_asked: bool
+    """Its next token is to be chosen."""
+
+
+@dataclass
+class Counts:
+    """What an engine has done so far."""
+
+    steps: int = 0
+    rows: int = 0
+    """Positions computed."""
+    found: int = 0
+    """Tokens of prompts that were computed before, for others."""
+    preempted: int = 0
+    guessed: int = 0
+    right: int = 0
+
+
+class Engine:
+    """Continuous batching on one compiled model. Not for several threads at once; see `hanlin.serve` for that."""
+
+    def __init__(self, plan: Plan, tokenizer: Tokenizer, context: int, settings: EngineSettings | None = None) -> None:
+        """`context` is the window of the model, at most the plan's positions.
+
+        Raises:
+            CapacityError: keys and values of one full context exceed the free memory.
+        """
+        self.plan, self.tokenizer, self.settings = plan, tokenizer, settings or EngineSettings()
+        self.context = min(context, plan.positions)
+        self.drawable = min(plan.vocabulary, tokenizer.vocab_size)
+        self.kv = plan.blocks(self._blocks(), self.settings.kv_store)
+        self.pages = Pages(self.kv.count, keeps=self.settings.has_prefix_cache)
+        self.waiting: list[Sequence] = []
+        self.running: list[Sequence] = []
+        self.counts = Counts()
+        self._late: list[Sequence] = []
+        self._handles = itertools.count()
+
+    def submit(self, request: Request) -> int:
+        """Take a request; the number by which it is known. Its events come from `step`.
+
+        Raises:
+            ConfigError: the settings name ids outside the vocabulary, or the constraint cannot be satisfied.
+            RefusedError: the prompt is empty.
+            CapacityError: prompt and answer exceed the context window, or all the room for keys and values.
+        """
+        if not request.prompt:
+            raise RefusedError("the prompt is empty", "write something, or start from an id: prompt=[…]")
+        sampling = request.sampling
+        check(sampling, self.drawable)
+        guided = guide(request.constraint, self.tokenizer, self.drawable) if request.constraint else None
+        wanted = room(len(request.prompt), sampling, self.context)
+        if -(-(wanted + MOST) // SIZE) > self.kv.count:
+            what = f"{wanted:,} positions need more than the {self.kv.count:,} blocks of {SIZE} there are"
+            raise CapacityError(what, "ask for fewer tokens, or give the engine more kv_blocks")
+        handle, leader = next(self._handles), None
+        seconds = request.deadline_seconds
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for index, seed in enumerate(sampling.seeds()):
+            own = guided and guided.copy()
+            answer = Answer(index, seed, request.prompt, self.drawable, self.tokenizer, sampling, own)
+            guesser = Guesser(request.prompt) if self.settings.speculates else None
+            sequence = Sequence(handle, request, answer, guesser, deadline, leader)
+            if wanted < len(request.prompt):
+                sequence.forget(wanted // 2, self.pages)
+            leader = leader or sequence
+            self.waiting.append(sequence)
+        return handle
+
+    def cancel(self, handle: int) -> None:
+        """End a request; nothing more is computed of it from the next step on. One that is over already is fine."""
+        for sequence in [*self.running, *self.waiting]:
+            if sequence.handle == handle:
+                sequence.is_cancelled = True
+        self._clear()
+
+    @property
+    def is_idle(self) -> bool:
+        """There is nothing to do."""
+        return not self.running and not self.waiting
+
+    def step(self) -> list[Emitted]:
+        """Compute the next tokens of all that go on, and end what cannot go on."""
+        parts = self._schedule()
+        logits = self._run(parts)
+        return self._emit(parts, logits)
+
+    def generate(self, request: Request) -> Iterator[Event]:
+        """One request's events, as they come; others that were submitted go on beside it, and theirs are lost.
+
+        Raises:
+            ConfigError, RefusedError, CapacityError: at the call, as `submit`.
+            WeightsError: (while iterating) the model answers something else than numbers.
+            RefusedError: (while iterating) settings and constraint leave no token that may come.
+        """
+        return self._events(self.submit(request))
+
+    def _events(self, handle: int) -> Iterator[Event]:
+        try:
+            while any(one.handle == handle for one in (*self.running, *self.waiting)):
+                for one in self.step():
+                    if one.handle != handle:
+                        continue
+                    if one.error is not None:
+                        raise one.error
+                    assert one.event is not None
+                    yield one.event
+        finally:
+            self.cancel(handle)
+
+    def _blocks(self) -> int:
+        one = self.plan.blocks(0, self.settings.kv_store).block_bytes
+        full = -(-(self.context + MOST) // SIZE) + 1
+        if self.settings.kv_blocks is not None:
+            return self.settings.kv_blocks
+        free = allowed_memory().available_bytes // 2 // one
+        if free < min(full, 64):
+            what = f"{free:,} blocks of {one:,} bytes fit in half of the free memory, and {min(full, 64):,} are needed"
+            raise CapacityError(what, "keep keys and values in fewer bits (kv_store), or close other programs")
+        return min(free, full * self.settings.streams)
+
+    # schedule
+
+    def _schedule(self) -> list[Part]:
+        self._expire()
+        parts: list[Part] = []
+        for sequence in sorted(self.running, key=lambda one: one.rank):
+            if sequence.is_running and sequence.pending == 1:
+                self._guess(sequence)
+                if self._has_room(sequence, 1):
+                    parts.append(Part(sequence, 1, is_asked=True))
+        parts = [part for part in parts if part.sequence.is_running]
+        left = self.settings.step_tokens * (1 if parts else ALONE)
+        for sequence in sorted((*self.running, *self.waiting), key=lambda one: one.rank):
+            if left <= 0:
+                break
+            if sequence.is_running and sequence.pending == 1:
+                continue
+            if not sequence.is_running and not self._admit(sequence):
+                continue
+            count = min(sequence.pending, left)
+            if self._has_room(sequence, count):
+                parts.append(Part(sequence, count, is_asked=count == sequence.pending))
+                left -= count
+        return [part for part in parts if part.sequence.is_running]
+
+    def _admit(self, sequence: Sequence) -> bool:
+        if len(self.running) >= self.settings.streams:
+            return False
+        leader = sequence.leader
+        if leader is not None and not leader.is_finished and not leader.answer.count:
+            return False
+        sequence.begin_from(self.pages)
+        self.counts.found += sequence.computed
+        sequence.is_running = True
+        self.waiting.remove(sequence)
+        self.running.append(sequence)
+        return True
+
+    def _guess(self, sequence: Sequence) -> None:
+        most = min(MOST, sequence.request.sampling.max_tokens - sequence.answer.count - 1)
+        most = min(most, self.context - sequence.length)
+        if sequence.guesser is None or most < 1 or len(self.running) > MOST_ROWS // 2:
+            sequence.guess = []
+            return
+        sequence.guess = sequence.guesser.guess(sequence.answer.tokens, most)
+
+    def _has_room(self, sequence: Sequence, count: int) -> bool:
+        """Room for more of a sequence; others that come after it give theirs up for it, else it gives up its own."""
+        while not sequence.grow(self.pages, sequence.computed + count + len(sequence.guess)):
+            last = max(self.running, key=lambda one: one.rank)
+            last.give_up(self.pages)
+            self.counts.preempted += 1
+            self.running.remove(last)
+            self.waiting.append(last)
+            if last is sequence:
+                return False
+        return True
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        self._late = [one for one in (*self.running, *self.waiting) if one.deadline is not None and now > one.deadline]
+        for sequence in self._late:
+            sequence.is_cancelled = True
+        if self._late:
+            self._clear()
+
+    # run
+
+    def _run(self, parts: list[Part]) -> np.ndarray:
+        if not parts:
+            return np.empty((0, self.plan.vocabulary), np.float32)
+        tokens, positions, owners, wanted = [], [], [], []
+        for owner, part in enumerate(parts):
+            some = part.sequence.next_tokens(part.size)
+            if part.is_asked:
+                first = len(tokens) + part.size - 1
+                wanted += range(first, first + 1 + len(part.sequence.guess))
+            tokens += some
+            positions += range(part.sequence.computed, part.sequence.computed + len(some))
+            owners += [owner] * len(some)
+        tables = np.zeros((len(parts), max(len(part.sequence.blocks) for part in parts)), np.int32)
+        for row, part in zip(tables, parts, strict=True):
+            row[: len(part.sequence.blocks)] = part.sequence.blocks
+        self.counts.steps += 1
+        self.counts.rows += len(tokens)
+        said = self.plan.walk(
+            self.kv, np.array(tokens), np.array(positions), np.array(owners), tables, np.array(wanted)
+        )
+        assert said.logits is not None
+        return said.logits
+
+    # emit
+
+    def _emit(self, parts: list[Part], logits: np.ndarray) -> list[Emitted]:
+        events = [self._cut(sequence) for sequence in self._late]
+        rows = iter(torch.from_numpy(logits))
+        for part in parts:
+            sequence = part.sequence
+            sequence.advance(part.size, self.pages)
+            if not part.is_asked:
+                continue
+            asked = [next(rows) for _ in range(1 + len(sequence.guess))]
+            try:
+                events.extend(Emitted(sequence.handle, event) for event in self._say(sequence, asked))
+            except HanlinError as error:
+                events.append(Emitted(sequence.handle, None, error))
+                self.cancel(sequence.handle)
+        self._clear()
+        return events
+
+    def _say(self, sequence: Sequence, rows: list[torch.Tensor]) -> Iterator[Event]:
+        """The next token, and as many of the guessed ones behind it as are what would have been chosen."""
+        answer, guess = sequence.answer, sequence.guess
+        sequence.guess, right = [], 0
+        for row, guessed in zip(rows, [*guess, None], strict=True):
+            yield answer.take(row, sequence.dropped)
+            sequence.dropped = 0
+            if answer.finish is not None or answer.tokens[-1] != guessed:
+                break
+            right += 1
+        sequence.advance(right, self.pages)
+        if sequence.guesser is not None:
+            sequence.guesser.grow(answer.tokens)
+            if guess:
+                sequence.guesser.learn(len(guess), right)
+                self.counts.guessed += len(guess)
+                self.counts.right += right
+        if answer.finish is None and sequence.length > self.context:
+            sequence.forget(max(1, self.context // 2), self.pages)
+            self.running.remove(sequence)
+            self.waiting.append(sequence)
+
+    def _cut(self, sequence: Sequence) -> Emitted:
+        answer = sequence.answer
+        last = answer.tokens[-1] if answer.count else -1
+        return Emitted(sequence.handle, Event(answer.index, last, answer.watch.finish(), 0.0, (), "length"))
+
+    def _clear(self) -> None:
+        """Those that are over give up their blocks."""
+        for some in (self.running, self.waiting):
+            for sequence in [one for one in some if one.is_finished]:
+                sequence.give_up(self.pages)
+                some.remove(sequence)

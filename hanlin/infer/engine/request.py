@@ -1,0 +1,22 @@
+"""What is asked of an engine."""
+
+from dataclasses import dataclass, field
+
+from hanlin.infer.constraint import Constraint
+from hanlin.infer.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt and how to go on from it. It has `sampling.n` answers."""
+
+    prompt: tuple[int, ...]
+    """Ids, special ones included."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How to choose."""
+    constraint: Constraint | None = None
+    """What the answers must be."""
+    priority: int = 0
+    """Higher ones are computed first, and lose their memory last."""
+    deadline_seconds: float | None = None
+    """From its coming on; an answer that is not done by then is ended, with "length" as its reason."""

@@ -1,0 +1,74 @@
+"""A compiled plan behind the face of a network: whatever reads whole texts (scores, tables, classes) need not know.
+
+Generation does not come this way, see `hanlin.infer.engine`.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hanlin.core.errors import RefusedError
+from hanlin.kernels.kv import KVBlocks
+from hanlin.kernels.plan import Plan
+from hanlin.model.config import Shape
+from hanlin.model.decoder import Decoder
+
+ROWS = 512
+"""Positions in one pass: enough to keep the cores busy, few enough that memory does not grow with the text."""
+
+
+class Compiled:
+    """What a `Decoder` can do without gradients: `trunk` and `head`."""
+
+    is_causal = True
+
+    def __init__(self, plan: Plan, config: Shape, kind: str) -> None:
+        """`kind` is what the weights are kept as: "int8", "int4", …"""
+        self.plan, self.config, self.kind = plan, config, kind
+
+    def __call__(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Logits of the token that follows each position."""
+        return self.head(self.trunk(tokens))
+
+    def trunk(
+        self, tokens: Int[Tensor, "B T"], cache: None = None, documents: Tensor | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """The residual stream after the last norm.
+
+        Raises:
+            RefusedError: rows of several texts, which only a network that learns has.
+        """
+        if cache is not None or documents is not None:
+            raise RefusedError("a compiled model reads one text a row, from its beginning", "load it in float32")
+        places = -(-tokens.shape[1] // KVBlocks.SIZE)
+        kv = self.plan.blocks(places)
+        table = np.arange(places, dtype=np.int32)[None]
+        seen = [self._read(kv, table, row.numpy()) for row in tokens.cpu()]
+        return torch.from_numpy(np.stack(seen))
+
+    def _read(self, kv: KVBlocks, table: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        parts = []
+        for begin in range(0, len(tokens), ROWS):
+            some = tokens[begin : begin + ROWS]
+            here, positions = np.arange(len(some)), np.arange(begin, begin + len(some))
+            said = self.plan.walk(
+                kv, some, positions, np.zeros_like(here), table, here, has_logits=False, has_seen=True
+            )
+            parts.append(said.seen)
+        return np.concatenate(parts)
+
+    def head(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b V"]:
+        """Logits from the residual stream."""
+        flat = x.reshape(-1, x.shape[-1]).contiguous()
+        logits = torch.from_numpy(self.plan.unembed(flat.numpy()))
+        return logits.view(*x.shape[:-1], logits.shape[-1])
+
+    @property
+    def bytes(self) -> int:
+        """Memory the weights take."""
+        return self.plan.bytes
+
+
+Network = Decoder | Compiled
+"""What reads a text: with torch, or compiled."""
