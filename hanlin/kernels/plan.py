@@ -83,6 +83,8 @@ class Experts(NamedTuple):
     """Inner width of one."""
     is_normed: bool
     act: str
+    ups: Sequence[Matrix] = ()
+    """Where the two halves of a `gate_up` are matrices of their own, the second ones."""
 
 
 class Op(NamedTuple):
@@ -95,6 +97,8 @@ class Op(NamedTuple):
     """The buffer written."""
     width: int = 0
     """Of what NORM, GATE and ADD make."""
+    offset: int = 0
+    """MULTIPLY: where in a row of `to` the products begin; several may write side by side."""
     layer: int = 0
     act: str = "silu"
     has_up: bool = False
@@ -121,6 +125,7 @@ class _Experts(ctypes.Structure):
     _fields_ = (
         ("router", PLACE),
         ("gate_ups", PLACE),
+        ("ups", PLACE),
         ("downs", PLACE),
         ("count", LONG),
         ("chosen", LONG),
@@ -135,6 +140,7 @@ class _Op(ctypes.Structure):
         *((name, INT) for name in ("kind", "source", "to", "layer", "act", "has_up", "rope", "is_whole", "adds")),
         ("window", INT),
         ("width", LONG),
+        ("offset", LONG),
         ("scale", FLOAT),
         ("cap", FLOAT),
         ("norm", _Norm),
@@ -276,14 +282,17 @@ class Plan:
         experts = None
         if op.experts is not None:
             them = op.experts
-            both = [(PLACE * len(some))(*map(_address, some)) for some in (them.gate_ups, them.downs)]
+            parts = (them.gate_ups, them.ups, them.downs)
+            lists = [(PLACE * len(some))(*map(_address, some)) if some else None for some in parts]
+            places = [None if some is None else ctypes.addressof(some) for some in lists]
             size = len(them.gate_ups), them.chosen, them.width, them.is_normed, ACTS.index(them.act)
-            experts = _Experts(_address(them.router), *map(ctypes.addressof, both), *size)
-            self._kept.append((both, experts))
+            experts = _Experts(_address(them.router), *places, *size)
+            self._kept.append((lists, experts))
         return _Op(
             *(op.kind, op.source, op.to, op.layer, ACTS.index(op.act), op.has_up, op.rope, op.is_whole, op.adds),
             op.window,
             op.width,
+            op.offset,
             op.scale,
             op.cap,
             _norm(op.norm),
