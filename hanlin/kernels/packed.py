@@ -250,7 +250,7 @@ def _codes(outputs: int, inputs: int, bits: int) -> np.ndarray:
 
 
 def _laid(codes: np.ndarray, bits: int) -> np.ndarray:
-    laid = _codes(*codes.shape, bits)
+    laid = _codes(len(codes), codes.shape[1], bits)
     _lay(codes, bits, laid)
     return laid
 

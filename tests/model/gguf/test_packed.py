@@ -1,4 +1,4 @@
-"""Codes of every type go into the kernels' matrices as they are: against the dequantiser, which has tests of its own."""
+"""Codes of every type go into the kernels' matrices as they are: against the dequantiser, which has its own tests."""
 
 import numpy as np
 import pytest
