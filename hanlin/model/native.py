@@ -23,7 +23,7 @@ from hanlin.model.config import Shape
 from hanlin.model.gguf.packed import FORMS, Part, fit_together, packed
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.load import AGAIN, INFINITE, Opened, is_finite, opened
-from hanlin.model.plan import Bits, InMemory, assembled
+from hanlin.model.plan import Bits, Weights, assembled
 from hanlin.model.store.sources.path import is_adapter
 from hanlin.model.weights import Piece
 from hanlin.text.tokenizer import Tokenizer
@@ -101,7 +101,7 @@ def _passing(shape: torch.Size) -> Tensor:
     return torch.frombuffer(mmap.mmap(-1, 4 * count), dtype=torch.float32).view(shape)
 
 
-class Stored(InMemory):
+class Stored(Weights):
     """Weights of a model on disk, found by the parameters they belong to."""
 
     def __init__(self, it: Opened, bits: Bits, group: int | None, coded: GGUFFile | None) -> None:

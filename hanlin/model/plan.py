@@ -5,7 +5,7 @@ the weights come from is another's business: of a network in memory, or of a fil
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,34 +24,20 @@ Bits = Literal[32, 8, 4]
 STREAM, READ, WIDE, NARROW, SAID = range(5)
 
 
-class Weights(Protocol):
-    """Where a network's weights are found, its parameters being the names."""
-
-    is_float: bool
-    """Matrices are floats as they are."""
-
-    def floats(self, weight: Tensor) -> np.ndarray:
-        """All of them, float32."""
-        ...
-
-    def matrices(self, weight: Tensor) -> Sequence[Matrix]:
-        """Those whose outputs, one after another, are the parameter's."""
-        ...
-
-
-class InMemory:
-    """Weights of a network that has them, float32 on the processor, rounded if need be."""
+class Weights:
+    """Those of a network that has them in memory, rounded if need be; a parameter is their name."""
 
     def __init__(self, bits: Bits, group: int | None) -> None:
+        """`bits` and `group` as `compiled` takes them."""
         self.bits, self.group = bits, group
         self.is_float = bits == 32
 
     def floats(self, weight: Tensor) -> np.ndarray:
-        """All of them."""
+        """All of them, float32."""
         return np.ascontiguousarray(weight.detach().float().cpu().numpy())
 
     def matrices(self, weight: Tensor) -> Sequence[Matrix]:
-        """One."""
+        """Matrices whose outputs, one after another, are the parameter's: here one."""
         array = self.floats(weight)
         if self.is_float:
             return [Floats(array)]
@@ -69,7 +55,7 @@ def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None
     Raises:
         RefusedError: a part is of a kind that the kernels have nothing for.
     """
-    return assembled(network, positions, InMemory(bits, group))
+    return assembled(network, positions, Weights(bits, group))
 
 
 def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
