@@ -6,7 +6,7 @@ any instructions; see native/plan.h, whose structures these are.
 
 import ctypes
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -61,6 +61,20 @@ class Floats:
 
 
 Matrix = Packed | Floats
+
+
+class Lookup(NamedTuple):
+    """An embedding that lies elsewhere, such as in a file."""
+
+    vocabulary: int
+    """Tokens it knows."""
+    rows: Callable[[np.ndarray], np.ndarray]
+    """Tokens (N,), int32 → their embeddings (N, width), float32."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes."""
+        return 0
 
 
 class Norm(NamedTuple):
@@ -164,7 +178,10 @@ class _Plan(ctypes.Structure):
 class _Batch(ctypes.Structure):
     _fields_ = (
         *((name, LONG) for name in ("count", "table_width", "wanted")),
-        *((name, PLACE) for name in ("tokens", "positions", "sequences", "tables", "rows", "logits", "seen")),
+        *(
+            (name, PLACE)
+            for name in ("tokens", "positions", "sequences", "tables", "rows", "logits", "seen", "embedded")
+        ),
     )
 
 
@@ -189,7 +206,7 @@ class Plan:
     kv_heads: int
     head_width: int
     layers: int
-    embedding: Packed | np.ndarray
+    embedding: Packed | np.ndarray | Lookup
     head: Matrix
     last: Norm
     turns: Sequence[np.ndarray]
@@ -209,13 +226,14 @@ class Plan:
         ops = (_Op * len(self.ops))(*map(self._op, self.ops))
         widths = (LONG * len(self.widths))(*self.widths)
         turns = (PLACE * max(1, len(self.turns)))(*map(place, self.turns))
-        is_packed = isinstance(self.embedding, Packed)
+        packed = self.embedding if isinstance(self.embedding, Packed) else None
+        table = self.embedding if isinstance(self.embedding, np.ndarray) else None
         native = _Plan(
             *(self.width, self.heads, self.kv_heads, self.head_width, len(self.ops), len(self.widths)),
             ctypes.addressof(ops),
             ctypes.addressof(widths),
-            _address(self.embedding) if is_packed else None,
-            None if is_packed else place(self.embedding),
+            None if packed is None else _address(packed),
+            place(table),
             place(self.places),
             ctypes.addressof(turns),
             _address(self.head),
@@ -265,18 +283,29 @@ class Plan:
         rows = len(tokens)
         if not rows:
             raise ValueError("no rows")
-        known = self.embedding.outputs if isinstance(self.embedding, Packed) else len(self.embedding)
-        _within("tokens", tokens, known)
+        _within("tokens", tokens, self._known)
         _within("positions", positions, min(self.positions, tables.shape[1] * blocks.SIZE))
         _within("sequences", sequences, len(tables))
         _within("blocks", tables, blocks.count)
         _within("wanted rows", wanted, rows)
         logits = np.empty((len(wanted), self.vocabulary), np.float32) if has_logits else None
         seen = np.empty((len(wanted), self.width), np.float32) if has_seen else None
-        arrays = (tokens, positions, sequences, tables, wanted, logits, seen)
+        embedded = None
+        if isinstance(self.embedding, Lookup):
+            embedded = np.ascontiguousarray(self.embedding.rows(tokens), np.float32)
+            if embedded.shape != (rows, self.width):
+                raise ValueError(f"embeddings of shape {embedded.shape}, not {(rows, self.width)}")
+        arrays = (tokens, positions, sequences, tables, wanted, logits, seen, embedded)
         batch = _Batch(rows, tables.shape[1], len(wanted), *map(place, arrays))
         library().hanlin_walk(self.native, blocks.native, ctypes.byref(batch))
         return Said(logits, seen)
+
+    @property
+    def _known(self) -> int:
+        """Tokens there are embeddings of."""
+        if isinstance(self.embedding, np.ndarray):
+            return len(self.embedding)
+        return self.embedding.outputs if isinstance(self.embedding, Packed) else self.embedding.vocabulary
 
     def _op(self, op: Op) -> _Op:
         experts = None

@@ -1,13 +1,15 @@
 """A path in, a model for the native kernels out: its weights go from the file into packed matrices, one after another.
 
 Of a Hugging Face folder each matrix is read, rounded and dropped. Of a GGUF file the codes are kept as they are (see
-`hanlin.model.gguf.packed`); its matrices of floats, which have none, are rounded to eight bits. There never are float32
-weights of more than one matrix in memory, and no more of the file than one tensor.
+`hanlin.model.gguf.packed`). Its matrices of floats, which have none, are rounded to eight bits; an embedding that is not
+the head stays in the file, from where each token's row is read when it comes. There never are float32 weights of more
+than one matrix in memory, and no more of the file than one tensor.
 """
 
 import mmap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from torch import Tensor
 
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.kernels import Packed
-from hanlin.kernels.plan import Matrix, Plan
+from hanlin.kernels.plan import Lookup, Matrix, Plan
 from hanlin.model.config import Shape
-from hanlin.model.gguf.packed import FORMS, Part, fit_together, packed
+from hanlin.model.gguf.packed import FORMS, Part, check, fit_together, packed
 from hanlin.model.gguf.read import GGUFFile
+from hanlin.model.gguf.rows import StoredRows
 from hanlin.model.load import AGAIN, INFINITE, Opened, is_finite, opened
 from hanlin.model.plan import Bits, Weights, assembled
 from hanlin.model.store.sources.path import is_adapter
@@ -145,15 +148,35 @@ class Stored(Weights):
         self._release(name)
         return made
 
+    def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
+        """What rows are looked up in: the head, or else the file, where it has codes.
+
+        Raises:
+            WeightsError: as `floats`.
+        """
+        piece = self.it.pieces[self.names[weight]][0]  # pyright: ignore[reportArgumentType]
+        if head is not None or self.coded is None or len(self.coded.parts) > 1 or self._part(piece).type not in FORMS:
+            return super().embedding(weight, head)
+        with self._named("embed.weight"):
+            check(self._part(piece))
+        self._release("embed.weight")
+        return Lookup(len(weight), StoredRows(self.coded, piece.name))
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        """Errors say which file and which weights."""
+        try:
+            yield
+        except WeightsError as error:
+            raise WeightsError(f"{self.it.path.name}: {name} {error.what}", error.fix) from None
+
     def _matrix(self, run: Sequence[Piece], name: str) -> Matrix:
-        parts, path = [self._part(piece) for piece in run], self.it.path.name
+        parts = [self._part(piece) for piece in run]
         kind, weights = parts[0].type, sum(part.outputs for part in parts) * run[0].shape[-1]
         if kind in FORMS:
             self.kinds[kind.name] += weights
-            try:
+            with self._named(name):
                 return packed(parts)
-            except WeightsError as error:
-                raise WeightsError(f"{path}: {name} {error.what}", error.fix) from None
         assert self.coded is not None and len(run) == 1
         self.kinds["int8"] += weights
         array = self.coded.float32(run[0].name, order=run[0].order)

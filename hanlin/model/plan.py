@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hanlin.core.errors import RefusedError
 from hanlin.kernels import Packed
-from hanlin.kernels.plan import Experts, Floats, Kind, Matrix, Norm, Op, Plan
+from hanlin.kernels.plan import Experts, Floats, Kind, Lookup, Matrix, Norm, Op, Plan
 from hanlin.model import blocks
 from hanlin.model.attention import Attention
 from hanlin.model.decoder import Decoder
@@ -43,6 +43,14 @@ class Weights:
             return [Floats(array)]
         return [Packed.int8(array, self.group) if self.bits == 8 else Packed.int4(array, self.group or 32)]
 
+    def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
+        """What rows are looked up in; `head` is the same matrix, if that is the head, too."""
+        if self.is_float:
+            return self.floats(weight)
+        found = self.matrices(weight)[0] if head is None else head
+        assert isinstance(found, Packed)
+        return found
+
 
 def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None = None) -> Plan:
     """The plan of a network whose weights are float32 on the processor.
@@ -67,11 +75,7 @@ def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
     config = network.config
     own_head = None if network.unembed is None else network.unembed.weight
     head = weights.matrices(network.embed.weight if own_head is None else own_head)[0]  # the largest come first
-    if weights.is_float:
-        embedding = weights.floats(network.embed.weight)
-    else:
-        embedding = head if own_head is None else weights.matrices(network.embed.weight)[0]
-    assert isinstance(embedding, Packed | np.ndarray)
+    embedding = weights.embedding(network.embed.weight, head if own_head is None else None)
     inner = max(_inner(layer) for layer in network.layers)
     heads = config.heads * config.head_width
     widths = (

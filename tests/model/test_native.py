@@ -11,7 +11,7 @@ from torch import Tensor
 from hanlin import kernels
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.core.plugins import find, names
-from hanlin.kernels.plan import Plan
+from hanlin.kernels.plan import Lookup, Plan
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.gguf.format import TensorType
 from hanlin.model.gguf.read import GGUFFile
@@ -151,6 +151,20 @@ def test_a_folder_packed_matrix_by_matrix_is_the_network_packed(model: Checkpoin
     np.testing.assert_array_equal(
         by_plan(found.plan), by_plan(compiled(load(tmp_path / "model").network, LENGTH, bits))
     )
+
+
+def test_an_embedding_that_is_no_head_stays_in_the_file(tmp_path: Path) -> None:
+    save_gguf(random_model("llama", "own head"), tmp_path / "model.gguf", "Q8_0")
+    model = load_native(tmp_path / "model.gguf", LENGTH)
+    assert isinstance(model.plan.embedding, Lookup)
+    exact = load(tmp_path / "model.gguf").network.get_parameter("embed.weight").detach()
+    tokens = np.array([3, 90, 3, 0], np.int32)
+    np.testing.assert_array_equal(model.plan.embedding.rows(tokens), exact[tokens].numpy())
+    with pytest.raises(ValueError, match="tokens from 97"):
+        model.plan.walk(model.plan.blocks(1), *(np.array([n]) for n in (97, 0, 0)), np.zeros((1, 1)), np.array([0]))
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(WeightsError, match="ends before row"):
+        model.plan.embedding.rows(tokens)
 
 
 def test_an_adapter_and_a_classifier_are_refused_with_a_way_out(tmp_path: Path) -> None:

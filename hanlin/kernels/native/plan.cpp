@@ -93,7 +93,9 @@ class Walk {
     void embed(int64_t row) {
         float* x = at(0, row);
         const int64_t token = batch_.tokens[row];
-        if (plan_.table)
+        if (batch_.embedded)
+            std::memcpy(x, batch_.embedded + row * plan_.width, plan_.width * 4);
+        else if (plan_.table)
             std::memcpy(x, plan_.table + token * plan_.width, plan_.width * 4);
         else
             by_.read(*plan_.embedding, token, x);

@@ -109,7 +109,8 @@ struct Plan {
     const Op* op;
     const int64_t* widths;  // of the buffers
     const Matrix* embedding;
-    const float* table;   // the embedding in floats, [vocabulary][width]; or none, then `embedding` is packed
+    const float* table;   // the embedding in floats, [vocabulary][width]; or none, then `embedding` is packed or a batch
+                          // brings its own
     const float* places;  // learned positions, or none
     const float* const* turns;  // of each rope: [positions][cosines of half a head, sines]
     const Matrix* head;
@@ -125,6 +126,7 @@ struct Batch {
     const int32_t* rows;       // the `wanted` ones
     float* logits;             // [wanted][vocabulary], or none
     float* seen;               // [wanted][width]: the stream after the last norm, or none
+    const float* embedded;     // [count][width]: the embeddings of its tokens, where they lie elsewhere; or none
 };
 
 void walk(const Plan& plan, const Cache& cache, const Batch& batch);

@@ -129,22 +129,42 @@ def packed(parts: Sequence[Part]) -> Packed:
     )
 
 
-def _coded(part: Part, inputs: int) -> Iterator[Coded]:
-    """Some outputs at a time."""
-    kind, form = part.type, FORMS[part.type]
-    step = max(LANES, AT_ONCE // inputs // LANES * LANES)
-    zero = 8 if form.bits == 4 and not form.has_minimums else 0  # what four bits stand higher by
+def check(part: Part) -> None:
+    """Look whether all of its weights are numbers.
+
+    Raises:
+        WeightsError: something in it is infinite or no number.
+    """
+    for blocks in _some(part):
+        _scales(part.type, blocks)
+
+
+def _some(part: Part) -> Iterator[Bytes]:
+    """Blocks of a multiple of 16 outputs at a time."""
+    kind = part.type
+    per_row = part.blocks.shape[1] // kind.block_bytes
+    step = max(LANES, AT_ONCE // (per_row * kind.block_size) // LANES * LANES)
     for begin in range(0, part.outputs, step):
         some = slice(begin, begin + step)
         rows = part.blocks[some if part.order is None else part.order[some]]
-        blocks = np.ascontiguousarray(rows).reshape(-1, kind.block_bytes)
-        codes = np.empty((len(blocks), kind.block_size), np.int8)
+        yield np.ascontiguousarray(rows).reshape(-1, kind.block_bytes)
+
+
+def _scales(kind: TensorType, blocks: Bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    with np.errstate(all="ignore"):
+        found = FORMS[kind].scales(blocks)
+    if not all(np.isfinite(one).all() for one in found if one is not None):
+        raise WeightsError("holds infinite weights, or weights that are not numbers", "fetch the model again")
+    return found
+
+
+def _coded(part: Part, inputs: int) -> Iterator[Coded]:
+    form = FORMS[part.type]
+    zero = 8 if form.bits == 4 and not form.has_minimums else 0  # what four bits stand higher by
+    for blocks in _some(part):
+        codes = np.empty((len(blocks), part.type.block_size), np.int8)
         form.codes(blocks, codes)
-        with np.errstate(all="ignore"):
-            found = form.scales(blocks)
-        scales, minimums = (None if one is None else one.reshape(len(rows), -1) for one in found)
+        codes = codes.reshape(-1, inputs)
+        scales, minimums = (None if one is None else one.reshape(len(codes), -1) for one in _scales(part.type, blocks))
         assert scales is not None
-        if not all(np.isfinite(one).all() for one in (scales, minimums) if one is not None):
-            raise WeightsError("holds infinite weights, or weights that are not numbers", "fetch the model again")
-        codes = codes.reshape(len(rows), inputs)
         yield Coded(codes if form.bits == 8 else (codes + np.int8(zero)).view(np.uint8), scales, minimums)
