@@ -1,8 +1,8 @@
 """A path in, a model for the native kernels out: its weights go from the file into packed matrices, one after another.
 
 Of a Hugging Face folder each matrix is read, rounded and dropped. Of a GGUF file the codes are kept as they are (see
-`hanlin.model.gguf.packed`). Its matrices of floats, which have none, are rounded to eight bits; an embedding that is not
-the head stays in the file, from where each token's row is read when it comes. There never are float32 weights of more
+`hanlin.model.gguf.packed`). Its matrices of floats, which have none, are rounded to eight bits; an embedding that is no
+head stays in the file, from where each token's row is read when it comes. There never are float32 weights of more
 than one matrix in memory, and no more of the file than one tensor.
 """
 
