@@ -9,6 +9,7 @@ NaN for its products, and nothing else has.
 """
 
 import ctypes
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ LANES, QUAD, UNIT = 16, 4, 16
 """Outputs of a block, inputs that lie together, and what sizes are filled up to: see native/rows.h."""
 MOST_INPUTS = 131_072
 """Of more, a sum of products might not fit in 32 bits."""
+WEIGHTS = 1 << 20
+"""Rounded at a time: what lies between floats and codes stays small."""
 
 
 class Rows(NamedTuple):
@@ -33,6 +36,17 @@ class Rows(NamedTuple):
     """Of each row, float32; no number where the row has something infinite or no number."""
     sums: np.ndarray
     """(codes / 16 + 1, rows), int32: of the first 0 codes of each row, of the first 16 of each, 32 …"""
+
+
+class Coded(NamedTuple):
+    """Some outputs of a matrix in codes; see `Packed.of_codes`."""
+
+    codes: np.ndarray
+    """(outputs, inputs)."""
+    scales: np.ndarray
+    """(outputs, groups), float32."""
+    minimums: np.ndarray | None = None
+    """(outputs, groups), float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +92,7 @@ class Packed:
         source = matter(weight)
         if group is not None:
             dense = np.asarray(weight)
-            return _of_groups(in_groups(dense.T if is_transposed else dense, 8, _sound(group), False), group, 8)
+            return _rounded(dense.T if is_transposed else dense, 8, group, False)
         outputs, inputs = (source.columns, source.rows) if is_transposed else (source.rows, source.columns)
         codes, scales = _codes(outputs, inputs, 8), np.empty(-(-outputs // LANES) * LANES, np.float32)
         library().hanlin_pack(source.place, source.stride, is_transposed, outputs, inputs, *map(place, (codes, scales)))
@@ -93,7 +107,7 @@ class Packed:
             has_minimum: a group reaches from its own least to its own greatest weight, not as far up as down.
         """
         matter(weight)
-        return _of_groups(in_groups(np.asarray(weight), 4, _sound(group), has_minimum), group, 4)
+        return _rounded(np.asarray(weight), 4, group, has_minimum)
 
     @classmethod
     def of_codes(
@@ -105,26 +119,39 @@ class Packed:
             codes: (outputs, inputs); int8 for eight bits, uint8 from 0 to 15 for four.
             scales: (outputs, groups), or (outputs,) without groups, float32. With groups they are kept as float16
                 times a power of two for each output.
-            minimums: as scales; four bits only.
+            minimums: as scales, with groups only.
             bits: 8 or 4.
             group: inputs that share a scale, a multiple of 16; None: an output has one.
 
         Raises:
             ValueError: sizes or kinds do not fit together.
         """
-        codes = np.ascontiguousarray(codes)
         outputs, inputs = codes.shape
-        kind = np.int8 if bits == 8 else np.uint8
-        shape = (outputs,) if group is None else (outputs, -(-inputs // _sound(group)))
-        fits = bits in (4, 8) and codes.dtype == kind and scales.shape == shape
-        fits = fits and (minimums is None or (bits == 4 and minimums.shape == shape))
-        if not fits or (bits == 4 and (group is None or codes.max(initial=0) > 15)):
-            raise ValueError(f"{bits} bits in groups of {group}: {codes.dtype} {codes.shape}, scales {scales.shape}")
         if group is not None:
-            return _of_groups(Grouped(codes, *to_halves(scales, minimums)), group, bits)
+            all_ = [Coded(codes, scales, minimums)]
+            return cls.of_pieces(all_, outputs, inputs, bits=bits, group=group, has_minimums=minimums is not None)
+        if bits != 8 or codes.dtype != np.int8 or scales.shape != (outputs,) or minimums is not None:
+            raise ValueError(f"{bits} bits in groups of None: {codes.dtype} {codes.shape}, scales {scales.shape}")
         kept = np.zeros(-(-outputs // LANES) * LANES, np.float32)
         kept[:outputs] = scales
-        return cls(_laid(codes, 8), kept, None, outputs, inputs, inputs, 8)
+        return cls(_laid(np.ascontiguousarray(codes), 8), kept, None, outputs, inputs, inputs, 8)
+
+    @classmethod
+    def of_pieces(
+        cls, pieces: Iterable[Coded], outputs: int, inputs: int, *, bits: int, group: int, has_minimums: bool = False
+    ) -> "Packed":
+        """The same some outputs at a time, so that no more than these are in memory twice.
+
+        Args:
+            pieces: all but the last of a multiple of 16 outputs.
+
+        Raises:
+            ValueError: sizes or kinds do not fit together.
+        """
+        _sound(group)
+        return _of_groups(
+            (_grouped(one, inputs, bits, group) for one in pieces), outputs, inputs, bits, group, has_minimums
+        )
 
     @property
     def bytes(self) -> int:
@@ -222,23 +249,54 @@ def _codes(outputs: int, inputs: int, bits: int) -> np.ndarray:
     return np.empty((blocks, wide * bits // (8 * QUAD), LANES * QUAD), np.uint8)
 
 
-def _laid(codes: np.ndarray, bits: int, rest: int = 0) -> np.ndarray:
-    outputs, inputs = codes.shape
-    laid = _codes(outputs, inputs, bits)
-    library().hanlin_lay(codes.ctypes.data, outputs, inputs, bits, rest, laid.ctypes.data)
+def _laid(codes: np.ndarray, bits: int) -> np.ndarray:
+    laid = _codes(len(codes), codes.shape[1], bits)
+    _lay(codes, bits, laid)
     return laid
 
 
-def _of_groups(it: Grouped, group: int, bits: int) -> Packed:
-    (outputs, inputs), count = it.codes.shape, it.scales.shape[1]
-    blocks, parts = -(-outputs // LANES), [part for part in (it.scales, it.minimums) if part is not None]
-    filled = np.zeros((len(parts), blocks * LANES, count), np.float16)
-    for to, part in zip(filled, parts, strict=True):
-        to[:outputs] = part
-    rows = np.zeros(blocks * LANES, np.float32)
-    rows[:outputs] = it.rows
-    groups = np.ascontiguousarray(filled.reshape(len(parts), blocks, LANES, count).transpose(1, 3, 0, 2))
-    return Packed(_laid(np.ascontiguousarray(it.codes), bits), rows, groups, outputs, inputs, group, bits)
+def _lay(codes: np.ndarray, bits: int, to: np.ndarray) -> None:
+    library().hanlin_lay(codes.ctypes.data, *codes.shape, bits, 0, to.ctypes.data)
+
+
+def _rounded(weight: np.ndarray, bits: int, group: int, has_minimum: bool) -> Packed:
+    (outputs, inputs), _ = weight.shape, _sound(group)
+    step = max(LANES, WEIGHTS // max(1, inputs) // LANES * LANES)
+    parts = (in_groups(weight[at : at + step], bits, group, has_minimum) for at in range(0, outputs, step))
+    return _of_groups(parts, outputs, inputs, bits, group, has_minimum)
+
+
+def _grouped(it: Coded, inputs: int, bits: int, group: int) -> Grouped:
+    codes, scales, minimums = it
+    kind, shape = np.int8 if bits == 8 else np.uint8, (len(codes), -(-inputs // group))
+    fits = bits in (4, 8) and codes.dtype == kind and codes.shape[1] == inputs and scales.shape == shape
+    fits = fits and (minimums is None or minimums.shape == shape)
+    if not fits or (bits == 4 and codes.max(initial=0) > 15):
+        raise ValueError(f"{bits} bits in groups of {group}: {codes.dtype} {codes.shape}, scales {scales.shape}")
+    return Grouped(np.ascontiguousarray(codes), *to_halves(scales, minimums))
+
+
+def _of_groups(
+    pieces: Iterator[Grouped], outputs: int, inputs: int, bits: int, group: int, has_minimums: bool
+) -> Packed:
+    blocks, count = -(-outputs // LANES), -(-inputs // group)
+    codes, rows = _codes(outputs, inputs, bits), np.zeros(blocks * LANES, np.float32)
+    groups = np.zeros((blocks, count, 1 + has_minimums, LANES), np.float16)
+    end = 0
+    for it in pieces:
+        begin, end = end, end + len(it.codes)
+        if begin % LANES or end > outputs or (it.minimums is not None) != has_minimums:
+            raise ValueError(f"outputs {begin} to {end} of {outputs}, not of a multiple of {LANES}, or another kind")
+        some = slice(begin // LANES, -(-end // LANES))
+        _lay(np.ascontiguousarray(it.codes), bits, codes[some])
+        rows[begin:end] = it.rows
+        for part, of in enumerate((it.scales, it.minimums)[: 1 + has_minimums]):
+            filled = np.zeros(((some.stop - some.start) * LANES, count), np.float16)
+            filled[: len(it.codes)] = of
+            groups[some, :, part] = filled.reshape(-1, LANES, count).swapaxes(1, 2)
+    if end != outputs:
+        raise ValueError(f"{end} outputs, not {outputs}")
+    return Packed(codes, rows, groups, outputs, inputs, group, bits)
 
 
 def _like(x: Any, columns: int) -> Any:

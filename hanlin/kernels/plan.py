@@ -6,7 +6,7 @@ any instructions; see native/plan.h, whose structures these are.
 
 import ctypes
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -63,6 +63,20 @@ class Floats:
 Matrix = Packed | Floats
 
 
+class Lookup(NamedTuple):
+    """An embedding that lies elsewhere, such as in a file."""
+
+    vocabulary: int
+    """Tokens it knows."""
+    rows: Callable[[np.ndarray], np.ndarray]
+    """Tokens (N,), int32 → their embeddings (N, width), float32."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes."""
+        return 0
+
+
 class Norm(NamedTuple):
     """RMSNorm, or LayerNorm if the mean is taken off first."""
 
@@ -83,6 +97,8 @@ class Experts(NamedTuple):
     """Inner width of one."""
     is_normed: bool
     act: str
+    ups: Sequence[Matrix] = ()
+    """Where the two halves of a `gate_up` are matrices of their own, the second ones."""
 
 
 class Op(NamedTuple):
@@ -95,6 +111,8 @@ class Op(NamedTuple):
     """The buffer written."""
     width: int = 0
     """Of what NORM, GATE and ADD make."""
+    offset: int = 0
+    """MULTIPLY: where in a row of `to` the products begin; several may write side by side."""
     layer: int = 0
     act: str = "silu"
     has_up: bool = False
@@ -121,6 +139,7 @@ class _Experts(ctypes.Structure):
     _fields_ = (
         ("router", PLACE),
         ("gate_ups", PLACE),
+        ("ups", PLACE),
         ("downs", PLACE),
         ("count", LONG),
         ("chosen", LONG),
@@ -135,6 +154,7 @@ class _Op(ctypes.Structure):
         *((name, INT) for name in ("kind", "source", "to", "layer", "act", "has_up", "rope", "is_whole", "adds")),
         ("window", INT),
         ("width", LONG),
+        ("offset", LONG),
         ("scale", FLOAT),
         ("cap", FLOAT),
         ("norm", _Norm),
@@ -158,7 +178,10 @@ class _Plan(ctypes.Structure):
 class _Batch(ctypes.Structure):
     _fields_ = (
         *((name, LONG) for name in ("count", "table_width", "wanted")),
-        *((name, PLACE) for name in ("tokens", "positions", "sequences", "tables", "rows", "logits", "seen")),
+        *(
+            (name, PLACE)
+            for name in ("tokens", "positions", "sequences", "tables", "rows", "logits", "seen", "embedded")
+        ),
     )
 
 
@@ -183,7 +206,7 @@ class Plan:
     kv_heads: int
     head_width: int
     layers: int
-    embedding: Packed | np.ndarray
+    embedding: Packed | np.ndarray | Lookup
     head: Matrix
     last: Norm
     turns: Sequence[np.ndarray]
@@ -203,7 +226,8 @@ class Plan:
         ops = (_Op * len(self.ops))(*map(self._op, self.ops))
         widths = (LONG * len(self.widths))(*self.widths)
         turns = (PLACE * max(1, len(self.turns)))(*map(place, self.turns))
-        packed, table = (self.embedding, None) if isinstance(self.embedding, Packed) else (None, self.embedding)
+        packed = self.embedding if isinstance(self.embedding, Packed) else None
+        table = self.embedding if isinstance(self.embedding, np.ndarray) else None
         native = _Plan(
             *(self.width, self.heads, self.kv_heads, self.head_width, len(self.ops), len(self.widths)),
             ctypes.addressof(ops),
@@ -274,31 +298,45 @@ class Plan:
         rows = len(tokens)
         if not rows:
             raise ValueError("no rows")
-        known = self.embedding.outputs if isinstance(self.embedding, Packed) else len(self.embedding)
-        _within("tokens", tokens, known)
+        _within("tokens", tokens, self._known)
         _within("positions", positions, min(self.positions, tables.shape[1] * blocks.SIZE))
         _within("sequences", sequences, len(tables))
         _within("blocks", tables, blocks.count)
         _within("wanted rows", wanted, rows)
         logits = np.empty((len(wanted), self.vocabulary), np.float32) if has_logits else None
         seen = np.empty((len(wanted), self.width), np.float32) if has_seen else None
-        arrays = (tokens, positions, sequences, tables, wanted, logits, seen)
+        embedded = None
+        if isinstance(self.embedding, Lookup):
+            embedded = np.ascontiguousarray(self.embedding.rows(tokens), np.float32)
+            if embedded.shape != (rows, self.width):
+                raise ValueError(f"embeddings of shape {embedded.shape}, not {(rows, self.width)}")
+        arrays = (tokens, positions, sequences, tables, wanted, logits, seen, embedded)
         batch = _Batch(rows, tables.shape[1], len(wanted), *map(place, arrays))
         library().hanlin_walk(self.native, blocks.native, ctypes.byref(batch))
         return Said(logits, seen)
+
+    @property
+    def _known(self) -> int:
+        """Tokens there are embeddings of."""
+        if isinstance(self.embedding, np.ndarray):
+            return len(self.embedding)
+        return self.embedding.outputs if isinstance(self.embedding, Packed) else self.embedding.vocabulary
 
     def _op(self, op: Op) -> _Op:
         experts = None
         if op.experts is not None:
             them = op.experts
-            both = [(PLACE * len(some))(*map(_address, some)) for some in (them.gate_ups, them.downs)]
+            parts = (them.gate_ups, them.ups, them.downs)
+            lists = [(PLACE * len(some))(*map(_address, some)) if some else None for some in parts]
+            places = [None if some is None else ctypes.addressof(some) for some in lists]
             size = len(them.gate_ups), them.chosen, them.width, them.is_normed, ACTS.index(them.act)
-            experts = _Experts(_address(them.router), *map(ctypes.addressof, both), *size)
-            self._kept.append((both, experts))
+            experts = _Experts(_address(them.router), *places, *size)
+            self._kept.append((lists, experts))
         return _Op(
             *(op.kind, op.source, op.to, op.layer, ACTS.index(op.act), op.has_up, op.rope, op.is_whole, op.adds),
             op.window,
             op.width,
+            op.offset,
             op.scale,
             op.cap,
             _norm(op.norm),
@@ -311,7 +349,7 @@ class Plan:
 
 def _matrices(op: Op) -> list[Matrix]:
     if op.experts is not None:
-        return [op.experts.router, *op.experts.gate_ups, *op.experts.downs]
+        return [op.experts.router, *op.experts.gate_ups, *op.experts.ups, *op.experts.downs]
     return [] if op.matrix is None else [op.matrix]
 
 

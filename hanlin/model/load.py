@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,11 +32,13 @@ from hanlin.model.store.sources.path import is_adapter
 from hanlin.model.weights import Piece, pieces
 from hanlin.text.folder import load_folder
 from hanlin.text.gguf import from_metadata
+from hanlin.text.tokenizer import Tokenizer
 
 FAMILIES = "hanlin.model.families"
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 AGAIN = "fetch the model again"
+INFINITE = "holds infinite weights, or weights that are not numbers"
 
 
 def load(path: Path, dtype: torch.dtype | None = None) -> Checkpoint:
@@ -58,17 +60,49 @@ def load(path: Path, dtype: torch.dtype | None = None) -> Checkpoint:
         raise WeightsError(f"{dtype} is no precision to compute in", f"one of {', '.join(map(str, DTYPES))}")
     if is_adapter(path):
         return _load_adapted(path, dtype)
+    it = opened(path)
+    _fill(it, dtype, at_once=it.file is not None and dtype == torch.float32)
+    quantised = it.file and {ours: tuple(_blocks(it.file, piece) for piece in made) for ours, made in it.pieces.items()}
+    return Checkpoint(it.network, it.network.config, it.family, it.tokenizer, it.generation, it.path, quantised)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model on disk whose names and shapes are right, and of whose weights nothing was read."""
+
+    network: Decoder
+    """Its parameters have no memory."""
+    family: str
+    tokenizer: Tokenizer | None
+    path: Path
+    pieces: Mapping[str, tuple[Piece, ...]]
+    """Parameters' names → the stored tensors each is made of."""
+    fill: Callable[[Mapping[str, Tensor]], None]
+    """Fills tensors of parameters' shapes with their weights, by name."""
+    file: GGUFFile | None = None
+    """What they lie in, if it is one."""
+    generation: Mapping[str, Any] = field(default_factory=dict)
+
+
+def opened(path: Path) -> Opened:
+    """Look at a model on disk: a Hugging Face folder, a .gguf file, or a folder that holds exactly one.
+
+    Raises:
+        WeightsError: the files are damaged, incomplete, or of a family or kind we do not carry.
+        RefusedError: the checkpoint would have to run code.
+        TokenizerError: its tokenizer cannot be built.
+    """
     if path.is_dir():
         ggufs = sorted(path.glob("*.gguf"))
         if (path / "config.json").is_file():
-            return _load_folder(path, dtype)
+            return _opened_folder(path)
         if len(ggufs) != 1:
             has = f"{len(ggufs)} .gguf files" if ggufs else "neither config.json nor a .gguf file"
             raise WeightsError(f"{path} has {has}", "name a model's folder, or one .gguf file")
         path = ggufs[0]
     elif not path.is_file():
         raise WeightsError(f"{path} is not there", "name a model's folder or a .gguf file")
-    return _load_gguf(path, dtype)
+    return _opened_gguf(path)
 
 
 def _load_adapted(path: Path, dtype: torch.dtype) -> Checkpoint:
@@ -100,7 +134,7 @@ def family(kind: str, attribute: str, where: str) -> ModuleType:
     raise WeightsError(f"{where} is of type {shown(kind)}, which is no family we carry", did_you_mean(kind, kinds))
 
 
-def _load_folder(path: Path, dtype: torch.dtype) -> Checkpoint:
+def _opened_folder(path: Path) -> Opened:
     values = read_json(path / "config.json")
     kind = values.get("model_type")
     module = family(kind if isinstance(kind, str) else "", "HF", "config.json")
@@ -128,19 +162,19 @@ def _load_folder(path: Path, dtype: torch.dtype) -> Checkpoint:
             for piece in plan[ours]:
                 stored[piece.name].copy_to(out[piece.rows], is_turned=piece.is_turned)
 
-    _fill(network, filled, dtype, path.name)
     generation = path / "generation_config.json"
-    return Checkpoint(
+    return Opened(
         network=network,
-        config=config,
         family=module.__name__.rpartition(".")[2],
         tokenizer=load_folder(path) if any((path / name).is_file() for name in TOKENIZERS) else None,
-        generation=read_json(generation) if generation.is_file() else {},
         path=path,
+        pieces=plan,
+        fill=filled,
+        generation=read_json(generation) if generation.is_file() else {},
     )
 
 
-def _load_gguf(path: Path, dtype: torch.dtype) -> Checkpoint:
+def _opened_gguf(path: Path) -> Opened:
     file = GGUFFile.open(path)
     kind = file.metadata.get("general.architecture")
     module = family(kind if isinstance(kind, str) else "", "GGUF", path.name)
@@ -165,14 +199,14 @@ def _load_gguf(path: Path, dtype: torch.dtype) -> Checkpoint:
             if out is not wide[ours]:
                 out.copy_(wide[ours])
 
-    _fill(network, filled, dtype, path.name, at_once=dtype == torch.float32)
-    return Checkpoint(
+    return Opened(
         network=network,
-        config=config,
         family=module.__name__.rpartition(".")[2],
         tokenizer=from_metadata(file.metadata) if file.metadata.get("tokenizer.ggml.model", "none") != "none" else None,
         path=path,
-        quantised={ours: tuple(_blocks(file, piece) for piece in made) for ours, made in plan.items()},
+        pieces=plan,
+        fill=filled,
+        file=file,
     )
 
 
@@ -229,31 +263,24 @@ def _named(tensors: list[str]) -> str:
     return f"the tensor {shown(tensors[0])}{more}"
 
 
-def _fill(
-    network: Decoder,
-    filled: Callable[[Mapping[str, Tensor]], None],
-    dtype: torch.dtype,
-    where: str,
-    *,
-    at_once: bool = False,
-) -> None:
+def _fill(it: Opened, dtype: torch.dtype, *, at_once: bool) -> None:
     """Make the parameters, have them filled one by one or all at once, and look for numbers that are none."""
     made = {}
-    for name, parameter in network.named_parameters():
+    for name, parameter in it.network.named_parameters():
         made[name] = torch.empty(parameter.shape, dtype=dtype)
         if not at_once:
-            filled({name: made[name]})
+            it.fill({name: made[name]})
     if at_once:
-        filled(made)
+        it.fill(made)
     with ThreadPoolExecutor(allowed_cores().count) as pool:
-        are_finite = list(pool.map(_is_finite, made.values()))
-    for name, is_finite in zip(made, are_finite, strict=True):
-        if not is_finite:
-            raise WeightsError(f"{where}: {name} holds infinite weights, or weights that are not numbers", AGAIN)
-    network.load_state_dict(made, assign=True)
+        are_finite = list(pool.map(is_finite, made.values()))
+    for name, is_sound in zip(made, are_finite, strict=True):
+        if not is_sound:
+            raise WeightsError(f"{it.path.name}: {name} {INFINITE}", AGAIN)
+    it.network.load_state_dict(made, assign=True)
 
 
-def _is_finite(weights: Tensor) -> bool:
+def is_finite(weights: Tensor) -> bool:
     """All are finite. One sum tells, at the speed of memory; only if it overflows is each one looked at."""
     with np.errstate(all="ignore"):
         total = np.add.reduce(weights.numpy().ravel()) if weights.dtype == torch.float32 else weights.float().sum()

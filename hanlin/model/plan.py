@@ -1,16 +1,19 @@
 """A decoder compiled for the native kernels: its parts in, a flat plan out. No family is described a second time.
 
-Matrices are packed in eight or four bits, or laid as floats; norms, biases, positions and routers stay float32.
+Matrices are packed in eight or four bits, or laid as floats; norms, biases, positions and routers stay float32. Where
+the weights come from is another's business: of a network in memory, or of a file (`hanlin.model.native`).
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from hanlin.core.errors import RefusedError
 from hanlin.kernels import Packed
-from hanlin.kernels.plan import Experts, Floats, Kind, Matrix, Norm, Op, Plan
+from hanlin.kernels.plan import Experts, Floats, Kind, Lookup, Matrix, Norm, Op, Plan
 from hanlin.model import blocks
 from hanlin.model.attention import Attention
 from hanlin.model.decoder import Decoder
@@ -19,6 +22,34 @@ from hanlin.model.rope import turns
 
 Bits = Literal[32, 8, 4]
 STREAM, READ, WIDE, NARROW, SAID = range(5)
+
+
+class Weights:
+    """Those of a network that has them in memory, rounded if need be; a parameter is their name."""
+
+    def __init__(self, bits: Bits, group: int | None) -> None:
+        """`bits` and `group` as `compiled` takes them."""
+        self.bits, self.group = bits, group
+        self.is_float = bits == 32
+
+    def floats(self, weight: Tensor) -> np.ndarray:
+        """All of them, float32."""
+        return np.ascontiguousarray(weight.detach().float().cpu().numpy())
+
+    def matrices(self, weight: Tensor) -> Sequence[Matrix]:
+        """Matrices whose outputs, one after another, are the parameter's: here one."""
+        array = self.floats(weight)
+        if self.is_float:
+            return [Floats(array)]
+        return [Packed.int8(array, self.group) if self.bits == 8 else Packed.int4(array, self.group or 32)]
+
+    def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
+        """What rows are looked up in; `head` is the same matrix, if that is the head, too."""
+        if self.is_float:
+            return self.floats(weight)
+        found = self.matrices(weight)[0] if head is None else head
+        assert isinstance(found, Packed)
+        return found
 
 
 def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None = None) -> Plan:
@@ -32,7 +63,19 @@ def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None
     Raises:
         RefusedError: a part is of a kind that the kernels have nothing for.
     """
-    config, pack = network.config, _packer(bits, group)
+    return assembled(network, positions, Weights(bits, group))
+
+
+def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
+    """The plan of a network whose weights come from anywhere; its own parameters may be without memory.
+
+    Raises:
+        RefusedError: as `compiled`.
+    """
+    config = network.config
+    own_head = None if network.unembed is None else network.unembed.weight
+    head = weights.matrices(network.embed.weight if own_head is None else own_head)[0]  # the largest come first
+    embedding = weights.embedding(network.embed.weight, head if own_head is None else None)
     inner = max(_inner(layer) for layer in network.layers)
     heads = config.heads * config.head_width
     widths = (
@@ -42,11 +85,7 @@ def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None
         heads,
         max(heads, inner, config.width),
     )
-    ops = [op for index in range(config.layers) for op in _layer(network, index, pack)]
-    table = _array(network.embed.weight)
-    head = pack(network.embed.weight if network.unembed is None else network.unembed.weight)
-    embedding = table if bits == 32 else head if network.unembed is None else pack(network.embed.weight)
-    assert isinstance(embedding, Packed | np.ndarray)
+    ops = [op for index in range(config.layers) for op in _layer(network, index, weights)]
     return Plan(
         ops=ops,
         widths=widths,
@@ -57,27 +96,16 @@ def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None
         layers=config.layers,
         embedding=embedding,
         head=head,
-        last=_norm(network.norm),
+        last=_norm(network.norm, weights),
         turns=[_turns(network, index, positions) for index in range(len(network.ropes))],
         positions=positions,
         embedding_scale=float(network.embedding_scale),
         cap=network.cap or 0.0,
-        places=None if network.places is None else _array(network.places.weight),
+        places=None if network.places is None else weights.floats(network.places.weight),
     )
 
 
-class _packer:  # noqa: N801  a function with two settings
-    def __init__(self, bits: Bits, group: int | None) -> None:
-        self.bits, self.group = bits, group
-
-    def __call__(self, weight: Tensor) -> Matrix:
-        array = _array(weight)
-        if self.bits == 32:
-            return Floats(array)
-        return Packed.int8(array, self.group) if self.bits == 8 else Packed.int4(array, self.group or 32)
-
-
-def _layer(network: Decoder, index: int, pack: _packer) -> list[Op]:
+def _layer(network: Decoder, index: int, weights: Weights) -> list[Op]:
     layer = network.layers[index]
     if not isinstance(layer, Layer):
         raise RefusedError(f"layers of kind {type(layer).__name__} have no native plan", "compute with torch")
@@ -89,15 +117,15 @@ def _layer(network: Decoder, index: int, pack: _packer) -> list[Op]:
         (layer.mlp_norm, layer.mlp, layer.mlp_end_norm),
     ):
         if norm is not None:
-            ops.append(Op(Kind.NORM, STREAM, READ, width, norm=_norm(norm)))
+            ops.append(Op(Kind.NORM, STREAM, READ, width, norm=_norm(norm, weights)))
         read = STREAM if norm is None else READ
         if isinstance(part, Attention):
-            ops += _attention(part, read, index, window, -1 if rope is None else rope, pack)
+            ops += _attention(part, read, index, window, -1 if rope is None else rope, weights)
         else:
-            ops += _feed_forward(part, read, pack)
+            ops += _feed_forward(part, read, weights)
         said = ops[-1].to
         if end_norm is not None:
-            ops.append(Op(Kind.NORM, said, READ, width, norm=_norm(end_norm)))
+            ops.append(Op(Kind.NORM, said, READ, width, norm=_norm(end_norm, weights)))
             said = READ
         if ops[-1].kind is Kind.MULTIPLY:
             ops[-1] = ops[-1]._replace(to=STREAM, adds=True)
@@ -106,46 +134,54 @@ def _layer(network: Decoder, index: int, pack: _packer) -> list[Op]:
     return ops
 
 
-def _attention(part: Attention, read: int, index: int, window: int, rope: int, pack: _packer) -> list[Op]:
-    norms = [None if norm is None else _norm(norm) for norm in (part.query_norm, part.key_norm)]
+def _attention(part: Attention, read: int, index: int, window: int, rope: int, weights: Weights) -> list[Op]:
+    norms = [None if norm is None else _norm(norm, weights) for norm in (part.query_norm, part.key_norm)]
     heads = Op(Kind.HEADS, WIDE, NARROW, layer=index, rope=rope, scale=part.scale, is_whole=part.is_normed_whole)
     return [
-        _multiply(part.qkv, read, WIDE, pack),
+        *_multiply(part.qkv, read, WIDE, weights),
         heads._replace(norm=norms[0], key_norm=norms[1]),
         Op(Kind.ATTEND, NARROW, SAID, layer=index, window=window, cap=part.cap or 0.0),
-        _multiply(part.out, SAID, READ, pack),
+        *_multiply(part.out, SAID, READ, weights),
     ]
 
 
-def _feed_forward(part: nn.Module, read: int, pack: _packer) -> list[Op]:
+def _feed_forward(part: nn.Module, read: int, weights: Weights) -> list[Op]:
     if isinstance(part, blocks.GatedMLP):
         wide, inner = part.gate_up, part.down.in_features
         gate = Op(Kind.GATE, WIDE, SAID, inner, act=part.name_of_act, has_up=True)
-        return [_multiply(wide, read, WIDE, pack), gate, _multiply(part.down, SAID, READ, pack)]
+        return [*_multiply(wide, read, WIDE, weights), gate, *_multiply(part.down, SAID, READ, weights)]
     if isinstance(part, blocks.MLP):
         gate = Op(Kind.GATE, WIDE, SAID, part.down.in_features, act=part.name_of_act)
-        return [_multiply(part.up, read, WIDE, pack), gate, _multiply(part.down, SAID, READ, pack)]
+        return [*_multiply(part.up, read, WIDE, weights), gate, *_multiply(part.down, SAID, READ, weights)]
     if isinstance(part, blocks.Experts):
         first: blocks.GatedMLP = part.experts[0]  # pyright: ignore[reportAssignmentType]
+        wide = [weights.matrices(expert.gate_up.weight) for expert in part.experts]  # pyright: ignore
         them = Experts(
-            Floats(_array(part.router.weight)),
-            [pack(expert.gate_up.weight) for expert in part.experts],  # pyright: ignore
-            [pack(expert.down.weight) for expert in part.experts],  # pyright: ignore
+            Floats(weights.floats(part.router.weight)),
+            [some[0] for some in wide],
+            [weights.matrices(expert.down.weight)[0] for expert in part.experts],  # pyright: ignore
             part.chosen,
             first.down.in_features,
             part.is_normed,
             first.name_of_act,
+            [matrix for some in wide for matrix in some[1:]],
         )
         return [Op(Kind.EXPERTS, read, SAID, experts=them)]
     raise RefusedError(f"parts of kind {type(part).__name__} have no native plan", "compute with torch")
 
 
-def _multiply(part: nn.Module, source: int, to: int, pack: _packer) -> Op:
+def _multiply(part: nn.Module, source: int, to: int, weights: Weights) -> list[Op]:
     if not blocks.is_plain(part):
         what = f"a map of kind {type(part).__name__} has no native plan"
         raise RefusedError(what, "merge the adapter first (hanlin merge)")
-    bias = None if part.bias is None else _array(part.bias)  # pyright: ignore
-    return Op(Kind.MULTIPLY, source, to, matrix=pack(part.weight), bias=bias)  # pyright: ignore
+    bias = None if part.bias is None else weights.floats(part.bias)  # pyright: ignore
+    ops, begin = [], 0
+    for matrix in weights.matrices(part.weight):  # pyright: ignore
+        end = begin + matrix.outputs
+        own = None if bias is None else bias[begin:end]
+        ops.append(Op(Kind.MULTIPLY, source, to, offset=begin, matrix=matrix, bias=own))
+        begin = end
+    return ops
 
 
 def _inner(layer: nn.Module) -> int:
@@ -155,22 +191,17 @@ def _inner(layer: nn.Module) -> int:
     return part.down.in_features  # pyright: ignore
 
 
-def _norm(norm: nn.Module) -> Norm:
-    gain = _array(norm.weight)  # pyright: ignore
+def _norm(norm: nn.Module, weights: Weights) -> Norm:
+    gain = weights.floats(norm.weight)  # pyright: ignore
     if isinstance(norm, nn.LayerNorm):
-        return Norm(gain, _array(norm.bias), norm.eps, is_centred=True)
+        return Norm(gain, weights.floats(norm.bias), norm.eps, is_centred=True)
     if norm.is_centred:
         gain = 1 + gain
     return Norm(gain, None, norm.epsilon, is_centred=False)  # pyright: ignore
 
 
 def _turns(network: Decoder, index: int, positions: int) -> np.ndarray:
-    weight, config = network.embed.weight, network.config
-    rope = network.ropes[index]
-    cos, sin = turns(rope, config.head_width, config.context, positions, weight.dtype, weight.device)
+    config, rope = network.config, network.ropes[index]
+    cos, sin = turns(rope, config.head_width, config.context, positions, torch.float32, torch.device("cpu"))
     half = config.head_width // 2
-    return np.concatenate((_array(cos[:, 0, :half]), _array(sin[:, 0, half:])), 1)
-
-
-def _array(weight: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(weight.detach().float().cpu().numpy())
+    return np.concatenate((cos[:, 0, :half].numpy(), sin[:, 0, half:].numpy()), 1)

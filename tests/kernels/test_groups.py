@@ -38,7 +38,6 @@ def of_file(
 ) -> tuple[Packed, np.ndarray, np.ndarray]:
     """A matrix as files have them, packed and in float64, and its codes around zero."""
     random, (outputs, inputs) = np.random.default_rng(seed), sizes
-    has_minimum = has_minimum and bits == 4
     codes = random.integers(-128, 128, sizes, np.int8) if bits == 8 else random.integers(0, 16, sizes, np.uint8)
     scales = halves(random, outputs, -(-inputs // group))
     minimums = -halves(random, *scales.shape) if has_minimum else None
@@ -89,7 +88,10 @@ def test_the_largest_codes_overflow_nothing(path: str) -> None:
             np.testing.assert_array_equal(found, want.astype(np.float32))
 
 
-@pytest.mark.parametrize(("bits", "has_minimum"), [(8, False), (4, False), (4, True)])
+FORMS_OF_FILES = [(8, False), (8, True), (4, False), (4, True)]
+
+
+@pytest.mark.parametrize(("bits", "has_minimum"), FORMS_OF_FILES)
 def test_every_set_of_instructions_gives_the_same_bits(bits: int, has_minimum: bool) -> None:
     x, found = np.random.default_rng(5).standard_normal((37, 203)).astype(np.float32), []
     packed, _, _ = of_file((100, 203), bits, has_minimum, 32, 6)
@@ -103,7 +105,7 @@ def test_every_set_of_instructions_gives_the_same_bits(bits: int, has_minimum: b
     assert all(np.array_equal(found[0], other) for other in found[1:])
 
 
-@pytest.mark.parametrize(("bits", "has_minimum"), [(8, False), (4, False), (4, True)])
+@pytest.mark.parametrize(("bits", "has_minimum"), FORMS_OF_FILES)
 def test_a_row_is_the_same_to_the_bit_in_any_company(path: str, bits: int, has_minimum: bool) -> None:
     x = np.random.default_rng(7).standard_normal((230, 160)).astype(np.float32)
     packed, _, _ = of_file((530, 160), bits, has_minimum, 64, 8)

@@ -49,13 +49,14 @@ class Walk {
             int64_t end = i;
             while (end < plan_.ops && is_of_rows(plan_.op[end])) ++end;
             const Op* next = end < plan_.ops ? plan_.op + end : nullptr;
-            const bool quantises = next && next->kind == MULTIPLY && next->matrix->bits != 32;
+            const bool in_bytes = next && next->kind == MULTIPLY && next->matrix->bits != 32;
+            const bool quantises = in_bytes && !(end == i && i && reads_the_same(plan_.op[i - 1], *next));
             if (quantises) lay_rows(next->matrix->inputs);
-            by_rows([&](int64_t row) {
+            if (quantises || end > i) by_rows([&](int64_t row) {
                 for (int64_t j = i; j < end; ++j) work(plan_.op[j], row);
                 if (quantises) by_.quantise(at(next->from, 0), width(next->from), rows_, row, row + 1);
             });
-            if (next) share(*next, quantises);
+            if (next) share(*next, in_bytes);
             i = end + 1;
         }
         answer();
@@ -63,6 +64,12 @@ class Walk {
 
   private:
     static bool is_of_rows(const Op& op) { return op.kind != MULTIPLY && op.kind != ATTEND && op.kind != EXPERTS; }
+
+    // What the last op read lies in bytes still.
+    static bool reads_the_same(const Op& last, const Op& next) {
+        return last.kind == MULTIPLY && last.matrix->bits != 32 && last.from == next.from && last.to != last.from &&
+               last.matrix->inputs == next.matrix->inputs;
+    }
 
     int64_t width(int64_t buffer) const { return filled(plan_.widths[buffer], LANES); }
     float* at(int64_t buffer, int64_t row) const { return buffers_[buffer] + row * width(buffer); }
@@ -86,7 +93,9 @@ class Walk {
     void embed(int64_t row) {
         float* x = at(0, row);
         const int64_t token = batch_.tokens[row];
-        if (plan_.table)
+        if (batch_.embedded)
+            std::memcpy(x, batch_.embedded + row * plan_.width, plan_.width * 4);
+        else if (plan_.table)
             std::memcpy(x, plan_.table + token * plan_.width, plan_.width * 4);
         else
             by_.read(*plan_.embedding, token, x);
@@ -133,7 +142,7 @@ class Walk {
     void share(const Op& op, bool is_quantised) {
         if (op.kind == ATTEND) return attend(op);
         if (op.kind == EXPERTS) return ask_experts(op);
-        const Out out{at(op.to, 0), width(op.to), op.bias, op.adds != 0};
+        const Out out{at(op.to, 0) + op.offset, width(op.to), op.bias, op.adds != 0};
         if (is_quantised) return multiply(*op.matrix, rows_, out);
         multiply(*op.matrix, at(op.from, 0), width(op.from), batch_.count, out);
     }
@@ -264,6 +273,7 @@ class Walk {
             if (!here) continue;
             for (int64_t i = 0; i < here; ++i) std::memcpy(read + i * wide, at(op.from, rows[i]), wide * 4);
             apply(*them.gate_ups[expert], read, wide, here, Out{opened, 2 * inner, nullptr, false});
+            if (them.ups) apply(*them.ups[expert], read, wide, here, Out{opened + inner, 2 * inner, nullptr, false});
             for (int64_t i = 0; i < here; ++i)
                 on_.gate(them.act, opened + i * 2 * inner, opened + i * 2 * inner + inner, inner, gated + i * inner);
             apply(*them.downs[expert], gated, inner, here, Out{said, wide, nullptr, false});

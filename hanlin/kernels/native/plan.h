@@ -85,6 +85,7 @@ enum Kind : int32_t {
 struct Experts {
     const Matrix* router;  // in floats
     const Matrix* const* gate_ups;
+    const Matrix* const* ups;  // where a gate and its up are two matrices, the second; or none
     const Matrix* const* downs;
     int64_t count, chosen, width;
     int32_t is_normed, act;
@@ -94,7 +95,8 @@ struct Op {
     int32_t kind, from, to, layer;
     int32_t act, has_up, rope, is_whole;  // rope -1: none; is_whole: queries and keys are normed over all heads at once
     int32_t adds, window;                 // window 0: all is seen
-    int64_t width;  // of what NORM, GATE and ADD make
+    int64_t width;   // of what NORM, GATE and ADD make
+    int64_t offset;  // MULTIPLY: where in a row of `to` the products begin; several may write side by side
     float scale, cap;
     Norm norm, key_norm;
     const Matrix* matrix;
@@ -107,7 +109,8 @@ struct Plan {
     const Op* op;
     const int64_t* widths;  // of the buffers
     const Matrix* embedding;
-    const float* table;   // the embedding in floats, [vocabulary][width]; or none, then `embedding` is packed
+    const float* table;   // the embedding in floats, [vocabulary][width]; or none, then `embedding` is packed or a batch
+                          // brings its own
     const float* places;  // learned positions, or none
     const float* const* turns;  // of each rope: [positions][cosines of half a head, sines]
     const Matrix* head;
@@ -123,6 +126,7 @@ struct Batch {
     const int32_t* rows;       // the `wanted` ones
     float* logits;             // [wanted][vocabulary], or none
     float* seen;               // [wanted][width]: the stream after the last norm, or none
+    const float* embedded;     // [count][width]: the embeddings of its tokens, where they lie elsewhere; or none
 };
 
 // Logits of rows of the stream after the last norm.

@@ -1,5 +1,7 @@
 """Blocks of 256 weights in groups that have scales of their own: bytes (N, block_bytes) in, float32 (N, 256) filled.
 
+`…_codes` fill in the small integers alone, of whatever kind `out` is; `…_scales` are those of the groups, (N, groups).
+
 What stands at which byte of a block; d and dmin are float16 and scale the groups' own small scales s and minima m:
 
     type      bytes                                                                  weight (groups of)
@@ -26,26 +28,50 @@ Reference: `dequantize_row_*` in ggml's `ggml-quants.c`; each float operation is
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from hanlin.model.gguf.blocks32 import CURVE, FOUR, LOW, Blocks, Weights, half, packed
+from hanlin.model.gguf.blocks32 import CURVE, FOUR, LOW, AnyKind, Blocks, Weights, half, packed
 
-Small = UInt8[np.ndarray, "N ..."]
+Scales = Float32[np.ndarray, "N groups"]
+
+
+def q2_k_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From 0 to 3."""
+    out.reshape(-1, 2, 4, 32)[:] = _crumbs(packed(blocks, 16, 80))
+
+
+def q2_k_scales(blocks: Blocks) -> tuple[Scales, Scales]:
+    """Scales, and what is taken away."""
+    scales = blocks[:, :16]
+    return half(blocks, 80) * (scales & LOW), half(blocks, 82) * (scales >> FOUR)
 
 
 def q2_k(blocks: Blocks, out: Weights) -> None:
     """Two bits above a minimum."""
-    scales = blocks[:, :16]
-    weights = out.reshape(-1, 16, 16)
-    out.reshape(-1, 2, 4, 32)[:] = _crumbs(packed(blocks, 16, 80))
-    weights *= (half(blocks, 80) * (scales & LOW))[:, :, None]
-    weights -= (half(blocks, 82) * (scales >> FOUR))[:, :, None]
+    q2_k_codes(blocks, out)
+    _scale(out, *q2_k_scales(blocks))
+
+
+def _scale(out: Weights, scales: Scales, minima: Scales) -> None:
+    weights = out.reshape(*scales.shape, -1)
+    weights *= scales[:, :, None]
+    weights -= minima[:, :, None]
+
+
+def q3_k_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From -4 to 3; a third bit of one means that nothing is taken away."""
+    third = _bits(packed(blocks, 0, 32)).reshape(-1, 2, 4, 32) << np.uint8(2)
+    out.reshape(-1, 2, 4, 32)[:] = (_crumbs(packed(blocks, 32, 96)) + third).view(np.int8) - np.int8(4)
+
+
+def q3_k_scales(blocks: Blocks) -> Scales:
+    """Sixteen."""
+    return half(blocks, 108) * _scales_of_q3(packed(blocks, 96, 108))
 
 
 def q3_k(blocks: Blocks, out: Weights) -> None:
-    """Three bits, signed; a third bit of one means that nothing is taken away."""
-    third = _bits(packed(blocks, 0, 32)).reshape(-1, 2, 4, 32) << np.uint8(2)
+    """Three bits, signed."""
+    q3_k_codes(blocks, out)
     weights = out.reshape(-1, 16, 16)
-    out.reshape(-1, 2, 4, 32)[:] = (_crumbs(packed(blocks, 32, 96)) + third).view(np.int8) - np.int8(4)
-    weights *= (half(blocks, 108) * _scales_of_q3(packed(blocks, 96, 108)))[:, :, None]
+    weights *= q3_k_scales(blocks)[:, :, None]
 
 
 def _scales_of_q3(bytes_: UInt8[np.ndarray, "N 12"]) -> Float32[np.ndarray, "N 16"]:
@@ -60,27 +86,37 @@ def _scales_of_q3(bytes_: UInt8[np.ndarray, "N 12"]) -> Float32[np.ndarray, "N 1
     return (six.view(np.int8) - np.int8(32)).astype(np.float32)
 
 
-def q4_k(blocks: Blocks, out: Weights) -> None:
-    """Four bits above a minimum."""
+def q4_k_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From 0 to 15."""
     q = packed(blocks, 16, 144).reshape(-1, 4, 32)
     pairs = out.reshape(-1, 4, 2, 32)
     pairs[:, :, 0] = q & LOW
     pairs[:, :, 1] = q >> FOUR
-    _scale(blocks, out)
 
 
-def q5_k(blocks: Blocks, out: Weights) -> None:
-    """Five bits above a minimum."""
+def q4_k(blocks: Blocks, out: Weights) -> None:
+    """Four bits above a minimum."""
+    q4_k_codes(blocks, out)
+    _scale(out, *k_scales(blocks))
+
+
+def q5_k_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From 0 to 31."""
     five = _bits(packed(blocks, 16, 48)).reshape(-1, 4, 2, 32) << FOUR
     q = packed(blocks, 48, 176).reshape(-1, 4, 32)
     five[:, :, 0] |= q & LOW
     five[:, :, 1] |= q >> FOUR
     out.reshape(-1, 4, 2, 32)[:] = five
-    _scale(blocks, out)
 
 
-def _scale(blocks: Blocks, out: Weights) -> None:
-    """Scale and shift the groups of Q4_K and Q5_K, whose scales s and minima m of 6 bits lie in bytes 4–15.
+def q5_k(blocks: Blocks, out: Weights) -> None:
+    """Five bits above a minimum."""
+    q5_k_codes(blocks, out)
+    _scale(out, *k_scales(blocks))
+
+
+def k_scales(blocks: Blocks) -> tuple[Scales, Scales]:
+    """Scales of Q4_K's and Q5_K's groups and what is taken away: their s and m of 6 bits lie in bytes 4–15.
 
     byte   i < 4: upper two bits of s[4 + i] · s[i]
            4 + i: upper two bits of m[4 + i] · m[i]
@@ -90,34 +126,52 @@ def _scale(blocks: Blocks, out: Weights) -> None:
     six, top = np.uint8(0x3F), np.uint8(0x30)
     scales = np.hstack([first & six, rest & LOW | first >> np.uint8(2) & top])
     minima = np.hstack([second & six, rest >> FOUR | second >> np.uint8(2) & top])
-    weights = out.reshape(-1, 8, 32)
-    weights *= (half(blocks, 0) * scales)[:, :, None]
-    weights -= (half(blocks, 2) * minima)[:, :, None]
+    return half(blocks, 0) * scales, half(blocks, 2) * minima
 
 
-def q6_k(blocks: Blocks, out: Weights) -> None:
-    """Six bits, signed."""
+def q6_k_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From -32 to 31."""
     six = _crumbs(packed(blocks, 128, 192)) << FOUR  # (N, 2, 4, 32)
     pairs = six.reshape(-1, 2, 2, 64)
     q = packed(blocks, 0, 128).reshape(-1, 2, 64)
     pairs[:, :, 0] |= q & LOW
     pairs[:, :, 1] |= q >> FOUR
     out[:] = six.reshape(-1, 256).view(np.int8) - np.int8(32)
+
+
+def q6_k_scales(blocks: Blocks) -> Scales:
+    """Sixteen, signed."""
+    return half(blocks, 208) * blocks[:, 192:208].view(np.int8)
+
+
+def q6_k(blocks: Blocks, out: Weights) -> None:
+    """Six bits, signed."""
+    q6_k_codes(blocks, out)
     weights = out.reshape(-1, 16, 16)
-    weights *= (half(blocks, 208) * blocks[:, 192:208].view(np.int8))[:, :, None]
+    weights *= q6_k_scales(blocks)[:, :, None]
 
 
-def iq4_xs(blocks: Blocks, out: Weights) -> None:
-    """Four bits through the curve."""
-    lower = (packed(blocks, 4, 8)[:, :, None] >> np.array([0, 4], np.uint8) & LOW).reshape(-1, 8)
-    upper = blocks[:, 2:4].view("<u2") >> np.arange(0, 16, 2, dtype=np.uint16) & np.uint16(3)
-    scales = (lower | upper.astype(np.uint8) << FOUR).view(np.int8) - np.int8(32)
+def iq4_xs_codes(blocks: Blocks, out: AnyKind) -> None:
+    """What the curve says: from -127 to 113."""
     q = packed(blocks, 8, 136).reshape(-1, 8, 16)
     pairs = out.reshape(-1, 8, 2, 16)
     pairs[:, :, 0] = CURVE.take(q & LOW)
     pairs[:, :, 1] = CURVE.take(q >> FOUR)
+
+
+def iq4_xs_scales(blocks: Blocks) -> Scales:
+    """Eight, signed."""
+    lower = (packed(blocks, 4, 8)[:, :, None] >> np.array([0, 4], np.uint8) & LOW).reshape(-1, 8)
+    upper = blocks[:, 2:4].view("<u2") >> np.arange(0, 16, 2, dtype=np.uint16) & np.uint16(3)
+    scales = (lower | upper.astype(np.uint8) << FOUR).view(np.int8) - np.int8(32)
+    return half(blocks, 0) * scales
+
+
+def iq4_xs(blocks: Blocks, out: Weights) -> None:
+    """Four bits through the curve."""
+    iq4_xs_codes(blocks, out)
     weights = out.reshape(-1, 8, 32)
-    weights *= (half(blocks, 0) * scales)[:, :, None]
+    weights *= iq4_xs_scales(blocks)[:, :, None]
 
 
 def _crumbs(bytes_: UInt8[np.ndarray, "N 64"]) -> UInt8[np.ndarray, "N 2 4 32"]:

@@ -1,5 +1,7 @@
 """Blocks of 32 weights, and plain floats: bytes (N, block_bytes) in, float32 (N, 32) filled.
 
+`…_codes` fill in the small integers alone, of whatever kind `out` is.
+
 What stands at which byte of a block; d is the scale and m the smallest value, both float16:
 
     type      bytes                                                        weight
@@ -17,10 +19,11 @@ Reference: `dequantize_row_*` in ggml's `ggml-quants.c`; each float operation is
 """
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
 Blocks = UInt8[np.ndarray, "N bytes"]
 Weights = Float32[np.ndarray, "N size"]
+AnyKind = Shaped[np.ndarray, "N size"]
 
 LOW, FOUR = np.uint8(15), np.uint8(4)
 CURVE = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
@@ -54,32 +57,52 @@ def bf16(blocks: Blocks, out: Weights) -> None:
     np.left_shift(bits, 16, out=bits)
 
 
-def q4_0(blocks: Blocks, out: Weights) -> None:
-    """Signed nibbles."""
+def q4_0_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From -8 to 7."""
     nibbles = packed(blocks, 2, 18)
     out[:, :16] = (nibbles & LOW).view(np.int8) - np.int8(8)
     out[:, 16:] = (nibbles >> FOUR).view(np.int8) - np.int8(8)
+
+
+def q4_0(blocks: Blocks, out: Weights) -> None:
+    """Signed nibbles."""
+    q4_0_codes(blocks, out)
     out *= half(blocks, 0)
+
+
+def q4_1_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From 0 to 15."""
+    nibbles = packed(blocks, 4, 20)
+    out[:, :16] = nibbles & LOW
+    out[:, 16:] = nibbles >> FOUR
 
 
 def q4_1(blocks: Blocks, out: Weights) -> None:
     """Nibbles above the smallest value."""
-    nibbles = packed(blocks, 4, 20)
-    out[:, :16] = nibbles & LOW
-    out[:, 16:] = nibbles >> FOUR
+    q4_1_codes(blocks, out)
     out *= half(blocks, 0)
     out += half(blocks, 2)
 
 
+def q5_0_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From -16 to 15."""
+    out[:] = _fives(packed(blocks, 2, 6), packed(blocks, 6, 22)).view(np.int8) - np.int8(16)
+
+
 def q5_0(blocks: Blocks, out: Weights) -> None:
     """Five bits, signed."""
-    out[:] = _fives(packed(blocks, 2, 6), packed(blocks, 6, 22)).view(np.int8) - np.int8(16)
+    q5_0_codes(blocks, out)
     out *= half(blocks, 0)
+
+
+def q5_1_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From 0 to 31."""
+    out[:] = _fives(packed(blocks, 4, 8), packed(blocks, 8, 24))
 
 
 def q5_1(blocks: Blocks, out: Weights) -> None:
     """Five bits above the smallest value."""
-    out[:] = _fives(packed(blocks, 4, 8), packed(blocks, 8, 24))
+    q5_1_codes(blocks, out)
     out *= half(blocks, 0)
     out += half(blocks, 2)
 
@@ -91,15 +114,25 @@ def _fives(fifth: UInt8[np.ndarray, "N 4"], nibbles: UInt8[np.ndarray, "N 16"]) 
     return fives
 
 
+def q8_0_codes(blocks: Blocks, out: AnyKind) -> None:
+    """From -128 to 127."""
+    out[:] = blocks[:, 2:].view(np.int8)
+
+
 def q8_0(blocks: Blocks, out: Weights) -> None:
     """Signed bytes."""
-    out[:] = blocks[:, 2:].view(np.int8)
+    q8_0_codes(blocks, out)
     out *= half(blocks, 0)
+
+
+def iq4_nl_codes(blocks: Blocks, out: AnyKind) -> None:
+    """What the curve says: from -127 to 113."""
+    nibbles = packed(blocks, 2, 18)
+    out[:, :16] = CURVE.take(nibbles & LOW)
+    out[:, 16:] = CURVE.take(nibbles >> FOUR)
 
 
 def iq4_nl(blocks: Blocks, out: Weights) -> None:
     """Nibbles through the curve."""
-    nibbles = packed(blocks, 2, 18)
-    out[:, :16] = CURVE.take(nibbles & LOW)
-    out[:, 16:] = CURVE.take(nibbles >> FOUR)
+    iq4_nl_codes(blocks, out)
     out *= half(blocks, 0)

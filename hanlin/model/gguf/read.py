@@ -5,6 +5,7 @@ A model split over `…-00001-of-00003.gguf` files is opened by any one of them 
 Reference: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
+import mmap as mmap_module
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -42,6 +43,8 @@ class GGUFFile:
     tensors: dict[str, TensorInfo]
     parts: tuple[UInt8[np.ndarray, "..."], ...]
     """The bytes of each part, mapped read-only."""
+    maps: tuple[mmap, ...]
+    """The same for the operating system."""
 
     @classmethod
     def open(cls, path: Path) -> "GGUFFile":
@@ -53,12 +56,12 @@ class GGUFFile:
         data, header = _mapped(path, 0)
         count = header.metadata.get("split.count", 1)
         if count == 1:
-            return cls(path, header.metadata, header.tensors, (np.frombuffer(data, np.uint8),))
+            return cls(path, header.metadata, header.tensors, (np.frombuffer(data, np.uint8),), (data,))
         paths = _parts(path, count)
         opened = [_mapped(part, number) for number, part in enumerate(paths)]
         tensors = _merged(paths, [header for _, header in opened])
         arrays = tuple(np.frombuffer(data, np.uint8) for data, _ in opened)
-        return cls(paths[0], opened[0][1].metadata, tensors, arrays)
+        return cls(paths[0], opened[0][1].metadata, tensors, arrays, tuple(data for data, _ in opened))
 
     def info(self, name: str) -> TensorInfo:
         """Where a tensor lies.
@@ -74,6 +77,13 @@ class GGUFFile:
         """A tensor's bytes as they lie in the file, one row of the tensor a row; nothing is copied."""
         info = self.info(name)
         return self.parts[info.part][info.offset : info.offset + info.bytes].reshape(info.rows, info.row_bytes)
+
+    def release(self, name: str) -> None:
+        """Give back the memory a tensor was looked at through; another look would read the file again."""
+        info = self.info(name)
+        if hasattr(mmap_module, "MADV_DONTNEED"):
+            begin = info.offset - info.offset % mmap_module.PAGESIZE
+            self.maps[info.part].madvise(mmap_module.MADV_DONTNEED, begin, info.offset + info.bytes - begin)
 
     def float32(self, name: str, out: Weights | None = None, order: Order | None = None) -> Weights:
         """A tensor's weights in its shape, or written into `out` where given: contiguous, of any shape of that size.

@@ -1,0 +1,197 @@
+"""A path in, a model for the native kernels out: its weights go from the file into packed matrices, one after another.
+
+Of a Hugging Face folder each matrix is read, rounded and dropped. Of a GGUF file the codes are kept as they are (see
+`hanlin.model.gguf.packed`). Its matrices of floats, which have none, are rounded to eight bits; an embedding that is no
+head stays in the file, from where each token's row is read when it comes. There never are float32 weights of more
+than one matrix in memory, and no more of the file than one tensor.
+"""
+
+import mmap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hanlin.core.errors import RefusedError, WeightsError
+from hanlin.kernels import Packed
+from hanlin.kernels.plan import Lookup, Matrix, Plan
+from hanlin.model.config import Shape
+from hanlin.model.gguf.packed import FORMS, Part, check, fit_together, packed
+from hanlin.model.gguf.read import GGUFFile
+from hanlin.model.gguf.rows import StoredRows
+from hanlin.model.load import AGAIN, INFINITE, Opened, is_finite, opened
+from hanlin.model.plan import Bits, Weights, assembled
+from hanlin.model.store.sources.path import is_adapter
+from hanlin.model.weights import Piece
+from hanlin.text.tokenizer import Tokenizer
+
+HEADS = ("head.safetensors", "classes.json")
+"""What lies beside a model that answers with classes or numbers instead of tokens."""
+
+LARGE = 1 << 18
+"""Weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Native:
+    """A model that the native kernels compute."""
+
+    plan: Plan
+    config: Shape
+    tokenizer: Tokenizer | None
+    family: str
+    """The file in `families/` that defines it."""
+    generation: Mapping[str, Any]
+    """generation_config.json: how its makers would sample, and which tokens end an answer."""
+    path: Path
+    """The folder or file it was read from."""
+    kind: str
+    """What matrices are kept as: "int8", "int4", "float32"; or the file's own types, that of most weights first."""
+
+
+def load_native(path: Path, positions: int, bits: Bits | None = None, group: int | None = None) -> Native:
+    """Read a model from disk for the native kernels.
+
+    Args:
+        path: a Hugging Face folder, a .gguf file, or a folder that holds exactly one.
+        positions: how many a sequence may have.
+        bits: of a weight: 8, 4, or 32 for floats; None: of a GGUF file the codes it has, of a folder 8.
+        group: weights that share a scale; None: with eight bits those of an output, with four 32. Codes have their own.
+
+    Raises:
+        WeightsError: the files are damaged, incomplete, or of a family or kind we do not carry.
+        RefusedError: it is an adapter, has a classifier's head, would have to run code, or has parts the kernels lack.
+        TokenizerError: its tokenizer cannot be built.
+        ConfigError: there are no native kernels.
+    """
+    if is_adapter(path):
+        raise RefusedError(
+            f"{path} is an adapter, no model", "merge it with its model first: hanlin merge MODEL ADAPTER"
+        )
+    heads = [name for name in HEADS if (path / name).is_file()]
+    if heads:
+        raise RefusedError(f"{path} has a head of its own, {heads[0]}", "load it in float32, as hanlin classify does")
+    it = opened(path)
+    has_codes = it.file is not None and bits is None
+    weights = Stored(it, bits or 8, group, it.file if has_codes else None)
+    plan = assembled(it.network, positions, weights)
+    return Native(
+        plan=plan,
+        config=it.network.config,
+        tokenizer=it.tokenizer,
+        family=it.family,
+        generation=it.generation,
+        path=it.path,
+        kind=" ".join(name for name, _ in weights.kinds.most_common()),
+    )
+
+
+def _passing(shape: torch.Size) -> Tensor:
+    """Room for weights that are let go soon.
+
+    Large ones are asked of the system itself, which gets the room back at once: in the heap they would leave holes
+    between the packed ones, 80 MB of them in a model of 135 million weights.
+    """
+    count = shape.numel()
+    if count < LARGE:
+        return torch.empty(shape)
+    return torch.frombuffer(mmap.mmap(-1, 4 * count), dtype=torch.float32).view(shape)
+
+
+class Stored(Weights):
+    """Weights of a model on disk, found by the parameters they belong to."""
+
+    def __init__(self, it: Opened, bits: Bits, group: int | None, coded: GGUFFile | None) -> None:
+        """`coded` is the file whose codes are kept as they are."""
+        super().__init__(bits, group)
+        self.it, self.coded = it, coded
+        self.names = {parameter: name for name, parameter in it.network.named_parameters()}
+        self.kinds: Counter[str] = Counter()
+        """Weights of each kind of matrix."""
+
+    def floats(self, weight: Tensor) -> np.ndarray:
+        """All of them, float32.
+
+        Raises:
+            WeightsError: some are infinite or no numbers.
+        """
+        name = self.names[weight]  # pyright: ignore[reportArgumentType]
+        made = _passing(weight.shape)
+        self.it.fill({name: made})
+        self._release(name)
+        self._check(name, made)
+        return made.numpy()
+
+    def matrices(self, weight: Tensor) -> Sequence[Matrix]:
+        """One, or of a file's codes as many as there are forms of them.
+
+        Raises:
+            WeightsError: as `floats`.
+        """
+        if self.coded is None:
+            self.kinds[f"int{self.bits}" if self.bits < 32 else "float32"] += weight.numel()
+            return super().matrices(weight)
+        name = self.names[weight]  # pyright: ignore[reportArgumentType]
+        runs: list[list[Piece]] = []
+        for piece in self.it.pieces[name]:
+            if runs and fit_together([self._part(one) for one in runs[-1]], self._part(piece)):
+                runs[-1].append(piece)
+            else:
+                runs.append([piece])
+        made = [self._matrix(run, name) for run in runs]
+        self._release(name)
+        return made
+
+    def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
+        """What rows are looked up in: the head, or else the file, where it has codes.
+
+        Raises:
+            WeightsError: as `floats`.
+        """
+        piece = self.it.pieces[self.names[weight]][0]  # pyright: ignore[reportArgumentType]
+        if head is not None or self.coded is None or len(self.coded.parts) > 1 or self._part(piece).type not in FORMS:
+            return super().embedding(weight, head)
+        with self._named("embed.weight"):
+            check(self._part(piece))
+        self._release("embed.weight")
+        return Lookup(len(weight), StoredRows(self.coded, piece.name))
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        """Errors say which file and which weights."""
+        try:
+            yield
+        except WeightsError as error:
+            raise WeightsError(f"{self.it.path.name}: {name} {error.what}", error.fix) from None
+
+    def _matrix(self, run: Sequence[Piece], name: str) -> Matrix:
+        parts = [self._part(piece) for piece in run]
+        kind, weights = parts[0].type, sum(part.outputs for part in parts) * run[0].shape[-1]
+        if kind in FORMS:
+            self.kinds[kind.name] += weights
+            with self._named(name):
+                return packed(parts)
+        assert self.coded is not None and len(run) == 1
+        self.kinds["int8"] += weights
+        array = self.coded.float32(run[0].name, order=run[0].order)
+        self._check(name, torch.from_numpy(array))
+        return Packed.int8(array, self.group)
+
+    def _part(self, piece: Piece) -> Part:
+        assert self.coded is not None
+        return Part(self.coded.info(piece.name).type, self.coded.blocks(piece.name), piece.order)
+
+    def _check(self, name: str, weights: Tensor) -> None:
+        if not is_finite(weights):
+            raise WeightsError(f"{self.it.path.name}: {name} {INFINITE}", AGAIN)
+
+    def _release(self, name: str) -> None:
+        if self.it.file is not None:
+            for piece in self.it.pieces[name]:
+                self.it.file.release(piece.name)
