@@ -28,14 +28,15 @@ from hanlin.infer.score import Score
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.compiled import Compiled, Network
 from hanlin.model.load import load as load_checkpoint
-from hanlin.model.plan import Bits, compiled
+from hanlin.model.native import load_native
+from hanlin.model.plan import Bits
 from hanlin.model.store import DEFAULT, resolve
 from hanlin.text.long import PIECE, encode_long
 from hanlin.text.message import Message, Role
 from hanlin.text.tokenizer import Tokenizer
 
 BITS: dict[str, Bits] = {"int8": 8, "int4": 4}
-"""Weights in whole numbers, for our own kernels; see `hanlin.model.plan`."""
+"""Weights in whole numbers, for our own kernels; see `hanlin.model.native`."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Turn = Message | Mapping[str, Any]
@@ -58,14 +59,16 @@ def load(name: str | Path = "", dtype: torch.dtype | str | None = None) -> "Mode
         TokenizerError: its tokenizer cannot be built.
     """
     torch.set_num_threads(allowed_cores().count)
-    bits = BITS.get(dtype) if isinstance(dtype, str) else None
-    checkpoint = load_checkpoint(resolve(str(name) or DEFAULT), precision(None if bits else dtype))
-    if bits:
-        torch.set_num_threads(1)  # it only chooses tokens now; its threads would take the cores from ours
-        plan = compiled(checkpoint.network, checkpoint.config.context, bits)
-        checkpoint.network.to("meta")  # its weights are not needed any more
-        return Model(checkpoint, str(name) or DEFAULT, Compiled(plan, checkpoint.config, str(dtype)))
-    return Model(checkpoint, str(name) or DEFAULT)
+    if isinstance(dtype, str) and dtype in BITS:
+        return _native(str(name) or DEFAULT, BITS[dtype])
+    return Model(load_checkpoint(resolve(str(name) or DEFAULT), precision(dtype)), str(name) or DEFAULT)
+
+
+def _native(name: str, bits: Bits) -> "Model":
+    torch.set_num_threads(1)  # it only chooses tokens now; its threads would take the cores from ours
+    it = load_native(resolve(name), bits=bits)
+    checkpoint = Checkpoint(it.network, it.config, it.family, it.tokenizer, it.generation, it.path)
+    return Model(checkpoint, name, Compiled(it.plan, it.config, it.kind))
 
 
 def precision(dtype: torch.dtype | str | None) -> torch.dtype:

@@ -22,6 +22,7 @@ from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.kernels import Packed
 from hanlin.kernels.plan import Lookup, Matrix, Plan
 from hanlin.model.config import Shape
+from hanlin.model.decoder import Decoder
 from hanlin.model.gguf.packed import FORMS, Part, check, fit_together, packed
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.gguf.rows import StoredRows
@@ -43,6 +44,8 @@ class Native:
     """A model that the native kernels compute."""
 
     plan: Plan
+    network: Decoder
+    """Its parts, without weights."""
     config: Shape
     tokenizer: Tokenizer | None
     family: str
@@ -55,12 +58,12 @@ class Native:
     """What matrices are kept as: "int8", "int4", "float32"; or the file's own types, that of most weights first."""
 
 
-def load_native(path: Path, positions: int, bits: Bits | None = None, group: int | None = None) -> Native:
+def load_native(path: Path, positions: int | None = None, bits: Bits | None = None, group: int | None = None) -> Native:
     """Read a model from disk for the native kernels.
 
     Args:
         path: a Hugging Face folder, a .gguf file, or a folder that holds exactly one.
-        positions: how many a sequence may have.
+        positions: how many a sequence may have; None: the context window.
         bits: of a weight: 8, 4, or 32 for floats; None: of a GGUF file the codes it has, of a folder 8.
         group: weights that share a scale; None: with eight bits those of an output, with four 32. Codes have their own.
 
@@ -80,9 +83,10 @@ def load_native(path: Path, positions: int, bits: Bits | None = None, group: int
     it = opened(path)
     has_codes = it.file is not None and bits is None
     weights = Stored(it, bits or 8, group, it.file if has_codes else None)
-    plan = assembled(it.network, positions, weights)
+    plan = assembled(it.network, positions or it.network.config.context, weights)
     return Native(
         plan=plan,
+        network=it.network,
         config=it.network.config,
         tokenizer=it.tokenizer,
         family=it.family,

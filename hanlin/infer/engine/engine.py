@@ -187,13 +187,21 @@ class Engine:
                 break
             if sequence.is_running and sequence.pending == 1:
                 continue
-            if not sequence.is_running and not self._admit(sequence):
-                continue
+            if not sequence.is_running:
+                if not self._fits(sequence):
+                    break  # nobody overtakes who waits for memory
+                if not self._admit(sequence):
+                    continue
             count = min(sequence.pending, left)
             if self._has_room(sequence, count):
                 parts.append(Part(sequence, count, is_asked=count == sequence.pending))
                 left -= count
         return [part for part in parts if part.sequence.is_running]
+
+    def _fits(self, sequence: Sequence) -> bool:
+        """There are blocks for all it has to read, or less important ones hold them."""
+        held = (len(one.blocks) for one in self.running if one.request.priority < sequence.request.priority)
+        return -(-(sequence.length + 1) // SIZE) <= self.pages.free + sum(held)
 
     def _admit(self, sequence: Sequence) -> bool:
         if len(self.running) >= self.settings.streams:
