@@ -140,7 +140,7 @@ def test_numbers_out_of_range_are_refused() -> None:
         (none, none, none, table, np.array([1])),
         (none[:0], none[:0], none[:0], table, none[:0]),
     ):
-        with pytest.raises(ValueError, match="where there are|no rows"):
+        with pytest.raises(ValueError, match=r"where there are|no rows"):
             plan.walk(kv, *arguments)
 
 
