@@ -34,6 +34,7 @@ from hanlin.model.save import save_folder
 from hanlin.model.store import DEFAULT, resolve
 from hanlin.train import cost
 from hanlin.train.cross_entropy import summed
+from hanlin.train.heap import keep_freed
 
 RATE = 1e-5
 
@@ -42,6 +43,7 @@ def hanlin(
     folder: Path, batch: Batch, *, is_lora: bool = False, is_int8: bool = False
 ) -> tuple[Callable[[], object], float]:
     """A step of ours, and its operations."""
+    keep_freed()
     network = load(folder).network.train()
     if is_lora:
         from hanlin.model.adapters.lora import add

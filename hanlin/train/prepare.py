@@ -28,6 +28,7 @@ from hanlin.train.ema import Mean
 from hanlin.train.gate.check import inspect
 from hanlin.train.gate.inputs import Inputs
 from hanlin.train.gate.report import Report
+from hanlin.train.heap import keep_freed
 from hanlin.train.identity import changes, identity
 from hanlin.train.memory import unmade
 from hanlin.train.products import choose_products
@@ -71,6 +72,7 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
         RefusedError: the gate does not let the run through.
     """
     began = time.monotonic()
+    keep_freed()
     budget.check(settings)
     device = device_of(settings.train.device)
     kept = checkpoint.identity_of(folder_of(settings)) if resume.is_wanted else {}
@@ -110,7 +112,7 @@ def prepare(settings: RunFile, resume: Resume = Resume(), crew: Crew = Crew()) -
         assert choice is not None
         settings = budget.with_choice(settings, choice)
     work = assemble(settings, data, tokenizer, base, dtype, device, crew)
-    work.peak = speed
+    work.peak = speed * crew.count if speed else None
     saved = checkpoint.latest(work.run) if resume.is_wanted else None
     for told in (choose_threads(work, saved.identity["threads"] if saved else 0), compile_where_it_pays(work)):
         if told:
