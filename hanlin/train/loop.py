@@ -77,7 +77,8 @@ def fit(work: Work, until: int | None = None) -> Iterator[Step]:
                 "mean_loss": _running(state.mean_loss, outcome["loss"]),
             }
         )
-        step = Step(number=number, seconds=seconds, waiting_seconds=waited, **outcome)
+        share = outcome["operations"] / seconds / work.peak if work.peak else None
+        step = Step(number=number, seconds=seconds, waiting_seconds=waited, peak_share=share, **outcome)
         if number == last or number % (setup.validate_every or max(1, work.steps // 10)) == 0:
             step = _looked_at(work, step)
         if is_over(work):

@@ -43,6 +43,8 @@ class Step:
     """Of these, waiting for data."""
     operations: float
     """Floating-point operations of the model, by formula (see `hanlin.train.cost`)."""
+    peak_share: float | None = None
+    """MFU: operations per second over the most that this machine was measured to do; None if unknown."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """The objective's own, such as accuracy or margin."""
     validation: Validation | None = None

@@ -38,6 +38,8 @@ class Board:
             values["tokens_per_second"] = step.tokens / step.seconds
             values["operations_per_second"] = step.operations / step.seconds
             values["waiting_share"] = step.waiting_seconds / step.seconds
+        if step.peak_share is not None:
+            values["peak_share"] = step.peak_share
         if step.validation:
             values |= _validation(step.validation)
         for name, value in values.items():

@@ -50,8 +50,8 @@ def validation(loss: float, **more: Any) -> dict[str, Any]:
 STEPS = (
     step(1, validation=validation(2.5), sample="The cat\n  <b>sat</b> 猫"),
     step(2, notes=["a note & more"]),
-    step(3, validation=validation(1.5, figures={"accuracy": 0.75}, is_best=True)),
-    step(4, stop="steps", is_saved=True, figures={"margin": 0.25}),
+    step(3, validation=validation(1.5, figures={"accuracy": 0.75}, is_best=True), peak_share=0.5),
+    step(4, stop="steps", is_saved=True, figures={"margin": 0.25}, peak_share=0.25),
 )
 
 

@@ -54,6 +54,7 @@ def test_steps_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert (reading.best[0], reading.best[1].loss, reading.best[1].figures) == (3, 1.5, {"accuracy": 0.75})
     assert reading.tokens_per_second == 1024 / 2
     assert reading.waiting_share == pytest.approx(0.02) and as_object(reading)["waiting_share"] == 0.02
+    assert reading.peak_share == pytest.approx(1 / 3)  # of equal work the second half took twice as long
     told = as_object(reading)
     assert (told["status"], told["steps"], told["stop"], told["notes"]) == ("finished", 4, "steps", 1)
     assert json.loads(json.dumps(told)) == told

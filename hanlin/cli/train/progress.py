@@ -23,14 +23,14 @@ class Show:
         self.console = console
         self.bar: Progress | None = None
         self.task: Any = None
-        self.steps, self.peak, self.first = 0, None, 0
+        self.steps, self.first = 0, 0
         self.seconds = self.loss = None
         self.said = -math.inf
         self.began = time.monotonic()
 
     def begin(self, work: Any) -> None:
         """The work is prepared."""
-        self.steps, self.peak, self.first = work.steps, work.peak, work.state.step
+        self.steps, self.first = work.steps, work.state.step
         self.began = time.monotonic()
         if self.console.is_terminal:
             columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(), TextColumn("{task.fields[told]}"))
@@ -71,7 +71,7 @@ class Show:
         assert self.seconds is not None
         left = (self.steps - step.number) * (time.monotonic() - self.began) / max(1, step.number - self.first)
         speed = step.tokens / step.seconds
-        mfu = f"  {step.operations / step.seconds / self.peak:.0%} of peak" if self.peak and step.operations else ""
+        mfu = f"  {step.peak_share:.0%} of peak" if step.peak_share else ""
         figures = "".join(f"  {name} {value:.3g}" for name, value in step.figures.items())
         return f"loss {self.loss:.4f}{figures}  rate {step.rate:.2e}  {speed:,.0f} tokens/s{mfu}  {_time(left)} left"
 

@@ -18,6 +18,7 @@ FIGURES = {
     "seconds": Label("seconds", "秒"),
     "tokens_per_second": Label("tokens per second", "每秒词元数"),
     "waiting_share": Label("share of time waiting for data", "等待数据的时间占比"),
+    "peak_share": Label("MFU: share of this machine's peak", "MFU（占本机峰值）"),
     "status": Label("status", "状态"),
 }
 VALIDATED = ": validation"

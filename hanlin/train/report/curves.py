@@ -54,6 +54,8 @@ def curves(reading: Reading) -> Iterator[tuple[Label, dict[str, Curve]]]:
     yield Label("Gradient norm", "梯度范数"), {"norm": Curve(numbers, norms)}
     speeds = tuple(step.tokens / step.seconds if step.seconds else math.nan for step in steps)
     yield Label("Tokens per second", "每秒词元数"), {"speed": Curve(numbers, speeds)}
+    shares = tuple(math.nan if step.peak_share is None else step.peak_share for step in steps)
+    yield Label("MFU: share of this machine's peak", "MFU（占本机峰值）"), {"share": Curve(numbers, shares)}
 
 
 def thinned(curve: Curve, most: int = MOST_POINTS) -> Curve:

@@ -96,6 +96,14 @@ class Reading:
         return waited / self.seconds if self.seconds else 0.0
 
     @property
+    def peak_share(self) -> float | None:
+        """MFU over the whole run; None where the machine's peak was not measured."""
+        known = [step for step in self.steps if step.peak_share]
+        done = sum(step.operations for step in known)
+        possible = sum(step.operations / step.peak_share for step in known if step.peak_share)
+        return done / possible if possible else None
+
+    @property
     def tokens_per_second(self) -> float:
         """Over the whole run."""
         return sum(step.tokens for step in self.steps) / self.seconds if self.seconds else math.nan
@@ -145,6 +153,7 @@ def as_object(reading: Reading) -> dict[str, Any]:
         "seconds": round(reading.seconds, 3),
         "tokens_per_second": _number(round(reading.tokens_per_second, 1)),
         "waiting_share": round(reading.waiting_share, 4),
+        "peak_share": None if reading.peak_share is None else round(reading.peak_share, 4),
         "stop": last.stop if last else None,
         "changed": reading.changed,
         "notes": len(reading.notes),
