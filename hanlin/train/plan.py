@@ -92,6 +92,7 @@ class Plan:
     """Of these, the ones that learn."""
     seconds: Guess
     memory_bytes: Guess
+    """Of one worker."""
     disk_bytes: int
     loss: Guess | None
     """Of the last validation; None where no run like this is known."""
@@ -101,11 +102,18 @@ class Plan:
     """What earlier runs corrected `seconds` and `memory_bytes` by."""
     advice: tuple[str, ...] = ()
     """What to change if it does not fit."""
+    workers: int = 1
+    """Processes of this machine that share the work."""
 
     @property
     def fits(self) -> bool:
         """Memory and disk are enough."""
-        return self.memory_bytes.value <= self.free_memory_bytes and self.disk_bytes <= self.free_disk_bytes
+        return self.is_roomy and self.disk_bytes <= self.free_disk_bytes
+
+    @property
+    def is_roomy(self) -> bool:
+        """Memory is enough."""
+        return self.memory_bytes.value * self.workers <= self.free_memory_bytes
 
 
 def trial(work: Work, start_seconds: float, most_seconds: float = TRIAL_SECONDS) -> Trial:
@@ -179,9 +187,10 @@ def predicted(work: Work, found: Trial, by: str = "trial") -> Plan:
         memory_bytes=_guess(found.peak_bytes * memory_factor, max(SPREAD / 2, memory_spread)),
         disk_bytes=found.disk_bytes * (setup.keep + 2),
         loss=_guess(*middle(losses)) if losses else None,
-        free_memory_bytes=allowed_memory().available_bytes + resident_bytes(),
+        free_memory_bytes=allowed_memory().available_bytes + resident_bytes() * work.crew.count,
         free_disk_bytes=shutil.disk_usage(existing(work.run)).free,
         factors={"seconds": time_factor, "memory_bytes": memory_factor},
+        workers=work.crew.count,
     )
     return replace(plan, advice=advice(plan, work))
 
@@ -190,8 +199,7 @@ def advice(plan: Plan, work: Work) -> tuple[str, ...]:
     """What makes a run smaller, most effective first."""
     if plan.fits:
         return ()
-    is_tight = plan.memory_bytes.value > plan.free_memory_bytes
-    found = smaller(work.settings, work.rows) if is_tight else []
+    found = [] if plan.is_roomy else smaller(work.settings, work.rows)
     if plan.disk_bytes > plan.free_disk_bytes:
         found.append("train.keep=1: fewer checkpoints, or another disk with out=…")
     return tuple(found)

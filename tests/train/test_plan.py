@@ -121,6 +121,8 @@ def test_too_little_memory_or_disk_is_told_with_what_to_change(tmp_path: Path) -
     work = tiny.work(tmp_path)
     planned = replace(plan.predicted(work, TRIAL), free_memory_bytes=1, free_disk_bytes=1)
     assert not planned.fits
+    assert replace(planned, free_memory_bytes=int(planned.memory_bytes.value * 2.5), workers=2).is_roomy
+    assert not replace(planned, free_memory_bytes=int(planned.memory_bytes.value * 2.5), workers=3).is_roomy
     advice = plan.advice(planned, work)
     assert advice[0].startswith("train.rows=2")
     assert any(line.startswith("model.is_checkpointed=true") for line in advice)

@@ -61,15 +61,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(home: Path, out: str, *words: str, file: Path | None = None) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", "from hanlin.cli.main import main; main()", "train", str(file or home / "run.toml")]
+def start(home: Path, out: str, *words: str, file: Path | None = None, verb: str = "train") -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", "from hanlin.cli.main import main; main()", verb, str(file or home / "run.toml")]
     env = {**os.environ, "HANLIN_HOME": str(home / "home"), "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     argv += [f'out="{home / out}"', *words]
     return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def train(home: Path, out: str, *words: str, code: int = 0, file: Path | None = None) -> str:
-    child = start(home, out, *words, file=file)
+def train(home: Path, out: str, *words: str, code: int = 0, file: Path | None = None, verb: str = "train") -> str:
+    child = start(home, out, *words, file=file, verb=verb)
     try:
         told, _ = child.communicate(timeout=150)
     finally:
@@ -133,6 +133,22 @@ def test_a_budget_is_measured_by_all_workers_together(home: Path) -> None:
     steps = json.loads((home / "budget" / "choice.json").read_text("utf-8"))["steps"]
     assert f"within 20s: {steps:,} steps" in told and told.count("within 20s") == 1
     assert [line["number"] for line in read(home / "budget")] == list(range(1, steps + 1))
+
+
+def test_a_plan_for_two_workers_is_made_by_two_and_held_against_two(home: Path) -> None:
+    told = train(home, "planned", "--workers", "2", verb="plan")
+    assert told.count("for each of 2 workers") == 1
+    assert not (home / "planned" / "checkpoints").exists()
+    told = train(home, "planned", "--workers", "2")
+    assert "memory_bytes: predicted" in told and "seconds: predicted" in told
+    kept = json.loads((home / "planned" / "plan.json").read_text("utf-8"))
+    assert (kept["by"], kept["workers"], kept["predicted"]["workers"]) == ("trial", 2, 2)
+    assert all(0 < line["peak_share"] < 1.5 for line in read(home / "planned"))
+
+
+def test_what_is_wrong_with_a_planned_run_is_said_once(home: Path) -> None:
+    told = train(home, "wrong", "train.batch=1", "--workers", "2", verb="plan", code=2)
+    assert told.count("too few rows for 2 workers") == 1
 
 
 def check_same(run: Path, alone: Path) -> None:

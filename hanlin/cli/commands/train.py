@@ -1,6 +1,5 @@
 """Train: pre-train a new model from raw text, or fine-tune one, as a run file says."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -61,16 +60,15 @@ def command(run: Path, overrides: tuple[str, ...], **options: Any) -> None:
         from hanlin.cli.train.on_ray import train_on_ray
 
         train_on_ray(settings, options, options["on"])
-    elif "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from hanlin.cli.train.workers import work
-
-        work(settings, options)
-    elif options["workers"] > 1:
-        from hanlin.cli.train.workers import launch
-
-        launch(settings, run, overrides, options)
     else:
-        take(settings, options)
+        from hanlin.cli.train.workers import is_worker, launch, work
+
+        if is_worker():
+            work(lambda crew: take(settings, options, crew))
+        elif options["workers"] > 1:
+            launch(settings, run, overrides, options)
+        else:
+            take(settings, options)
 
 
 def take(settings: Any, options: dict[str, Any], crew: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""`hanlin train RUN --workers N`: N processes of this machine that train together, and who sees to them.
+"""`hanlin train RUN --workers N`: N processes of this machine that train together, and who sees to them; plan, too.
 
 Also what one of them does, whoever started it: torchrun on several machines sets the same variables (RANK, WORLD_SIZE,
 MASTER_ADDR, MASTER_PORT). A worker that dies takes the others with it; all go on from the last checkpoint.
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import click
 
 from hanlin.core.errors import CapacityError
 from hanlin.train.checkpoint import listed
-from hanlin.train.crew import joined, parted
+from hanlin.train.crew import Crew, joined, parted
 from hanlin.train.prepare import folder_of
 from hanlin.train.settings import RunFile
 
@@ -48,15 +48,9 @@ def launch(settings: RunFile, run: Path, overrides: Sequence[str], options: Mapp
     with _heard(asked):
         for attempt in itertools.count(1):
             again = {"resume": True, "restart": False} if made(folder) - known else {}
-            argv = _argv(run, overrides, {**options, **again})
-            codes = _through(argv, count, asked)
-            if any(code == ERROR for code in codes):
-                sys.exit(ERROR)
-            if asked or INTERRUPTED in codes:
-                raise KeyboardInterrupt
-            if 1 in codes:
-                sys.exit(1)
-            if not any(codes):
+            words = ("train", str(run), *overrides, *_flags({**options, **again}))
+            codes = _through(_argv(words), count, asked)
+            if _is_done(codes, asked):
                 return
             if attempt > TRIES:
                 fix = "if memory ran out, fewer --workers need less of it; then go on with --resume"
@@ -65,20 +59,36 @@ def launch(settings: RunFile, run: Path, overrides: Sequence[str], options: Mapp
             click.echo(f"{_fate(codes)}; going on {where} ({attempt} of {TRIES} times)", err=True)
 
 
+def launch_once(words: Sequence[str], count: int) -> None:
+    """Start `count` workers that do `hanlin WORDS` together, and see them through; nothing is tried again.
+
+    Raises:
+        CapacityError: one of them died.
+    """
+    asked: list[int] = []
+    with _heard(asked):
+        codes = _through(_argv(words), count, asked)
+        if not _is_done(codes, asked):
+            raise CapacityError(_fate(codes), "if memory ran out, fewer --workers need less of it")
+
+
+def is_worker() -> bool:
+    """Whether this process was started as one of several."""
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def made(folder: Path) -> frozenset[tuple[str, int]]:
     """The checkpoints that a run has, each as what tells it from a later one of its name."""
     return frozenset((path.name, path.stat().st_mtime_ns) for path in listed(folder))
 
 
-def work(settings: RunFile, options: Mapping[str, Any]) -> None:
-    """Be one of several workers, as a launcher's variables say which."""
-    from hanlin.cli.commands.train import take
-
+def work(do: Callable[[Crew], object]) -> None:
+    """Do something as one of several workers, as a launcher's variables say which."""
     if os.environ.get(WATCHED):
         threading.Thread(target=_end_with_launcher, daemon=True).start()
     crew = joined()
     try:
-        take(settings, dict(options), crew)
+        do(crew)
     except RuntimeError as error:
         if not is_lost(error):
             raise
@@ -101,13 +111,25 @@ def _end_with_launcher() -> None:
     os._exit(LOST)
 
 
-def _argv(run: Path, overrides: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+def _flags(options: Mapping[str, Any]) -> list[str]:
     flags = [f"--{name}" for name in ("resume", "force", "restart") if options[name]]
-    if options["until"]:
-        flags += ["--until", str(options["until"])]
+    return [*flags, "--until", str(options["until"])] if options["until"] else flags
+
+
+def _argv(words: Sequence[str]) -> list[str]:
     debug = ["--debug"] if "--debug" in sys.argv else []
-    code = "from hanlin.cli.main import main; main()"
-    return [sys.executable, "-c", code, *debug, "train", str(run), *overrides, *flags]
+    return [sys.executable, "-c", "from hanlin.cli.main import main; main()", *debug, *words]
+
+
+def _is_done(codes: Sequence[int], asked: Sequence[int]) -> bool:
+    """Whether all ended well; a worker that has said what is wrong, or was asked to stop, ends this process, too."""
+    if ERROR in codes:
+        sys.exit(ERROR)
+    if asked or INTERRUPTED in codes:
+        raise KeyboardInterrupt
+    if 1 in codes:
+        sys.exit(1)
+    return not any(codes)
 
 
 def _through(argv: Sequence[str], count: int, asked: list[int]) -> list[int]:
