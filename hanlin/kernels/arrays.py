@@ -27,6 +27,7 @@ class NativeMatrix(ctypes.Structure):
         ("group", ctypes.c_int64),
         ("bits", ctypes.c_int32),
         ("has_minimums", ctypes.c_int32),
+        ("row_bytes", ctypes.c_int64),
     )
 
 
@@ -37,8 +38,10 @@ class NativeRows(ctypes.Structure):
         ("codes", ctypes.c_void_p),
         ("scales", ctypes.c_void_p),
         ("sums", ctypes.c_void_p),
+        ("large", ctypes.c_void_p),
         ("count", ctypes.c_int64),
         ("inputs", ctypes.c_int64),
+        ("bytes", ctypes.c_int64),
     )
 
 

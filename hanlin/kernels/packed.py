@@ -3,9 +3,10 @@
     y = scale(x) · Σ over groups of  scale(group) · (codes(x) · codes(w)) + minimum(group) · Σ codes(x)   [+ bias]
 
 Each output has a scale, or each group of its inputs has; each row gets one as it comes: its largest magnitude is 127.
-The sums are whole numbers and groups follow one another, so a row's products are the same to the bit beside any others,
-on any number of threads and with any instructions. A row or an output with something infinite or no number in it has
-NaN for its products, and nothing else has.
+Where rows have 16 bits, four times its mean magnitude is 127, and the few numbers beyond have a second byte: a row's
+outliers do not make the rest of it coarse. The sums are whole numbers and groups follow one another, so a row's
+products are the same to the bit beside any others, on any number of threads and with any instructions. A row or an
+output with something infinite or no number in it has NaN for its products, and nothing else has.
 """
 
 import ctypes
@@ -31,11 +32,13 @@ class Rows(NamedTuple):
     """Rows in bytes."""
 
     codes: np.ndarray
-    """(rows, inputs filled up to a multiple of 16), int8."""
+    """(rows, bytes of a number, inputs filled up to a multiple of 16), int8; a second byte counts 255 times."""
     scales: np.ndarray
     """Of each row, float32; no number where the row has something infinite or no number."""
     sums: np.ndarray
-    """(codes / 16 + 1, rows), int32: of the first 0 codes of each row, of the first 16 of each, 32 …"""
+    """(codes / 16 + 1, rows, bytes), int32: of the first 0 codes of each row, of the first 16 of each, 32 …"""
+    large: np.ndarray
+    """(rows, 1 + codes / 4), uint16: how many fours of inputs have second bytes, and which of them."""
 
 
 class Coded(NamedTuple):
@@ -64,12 +67,16 @@ class Packed:
     group: int
     """Inputs of a group; all of them without groups."""
     bits: int
+    row_bits: int = 8
+    """Of the numbers that rows are rounded to, 8 or 16."""
     native: Any = field(init=False, repr=False)
     """The same for the native library."""
 
     def __post_init__(self) -> None:
         if not 0 < self.inputs <= MOST_INPUTS:
             raise ValueError(f"{self.inputs} inputs, not 1 to {MOST_INPUTS}")
+        if self.row_bits not in (8, 16):
+            raise ValueError(f"rows of {self.row_bits} bits, not of 8 or 16")
         native = NativeMatrix(
             place(self.codes),
             place(self.scales),
@@ -79,6 +86,7 @@ class Packed:
             self.group,
             self.bits,
             int(self.groups is not None and self.groups.shape[2] == 2),
+            self.row_bits // 8,
         )
         object.__setattr__(self, "native", ctypes.pointer(native))
 
@@ -187,8 +195,9 @@ class Packed:
 
     def products(self, rows: Rows, out: Any, bias: Any = None) -> Any:
         """The same of rows that are in bytes already."""
-        if rows.codes.shape[1] != -(-self.inputs // UNIT) * UNIT:
-            raise ValueError(f"rows of {rows.codes.shape[1]} inputs for {self.inputs}")
+        if rows.codes.shape[1:] != (self.row_bits // 8, -(-self.inputs // UNIT) * UNIT):
+            wanted = f"{self.inputs} of {self.row_bits // 8}"
+            raise ValueError(f"rows of {rows.codes.shape[2]} inputs of {rows.codes.shape[1]} bytes for {wanted}")
         into = self._checked(out, len(rows.scales))
         library().hanlin_multiply(
             self.native,
@@ -221,21 +230,22 @@ class Packed:
         return weights * self.scales[: self.outputs, None]
 
 
-def quantised(x: Any) -> Rows:
-    """Rows (N, inputs) in bytes, for any number of matrices of as many inputs."""
+def quantised(x: Any, bits: int = 8) -> Rows:
+    """Rows (N, inputs) in bytes, for any number of matrices of as many inputs and `row_bits` of 8 or 16."""
     source = matter(x)
-    wide = -(-source.columns // UNIT) * UNIT
+    wide, count = -(-source.columns // UNIT) * UNIT, bits // 8
     rows = Rows(
-        np.empty((source.rows, wide), np.int8),
+        np.empty((source.rows, count, wide), np.int8),
         np.empty(source.rows, np.float32),
-        np.empty((wide // UNIT + 1, source.rows), np.int32),
+        np.empty((wide // UNIT + 1, source.rows, count), np.int32),
+        np.zeros((source.rows, 1 + wide // QUAD), np.uint16),
     )
     library().hanlin_quantise(source.place, source.stride, ctypes.byref(_native(rows, source.columns)))
     return rows
 
 
 def _native(rows: Rows, inputs: int) -> NativeRows:
-    return NativeRows(place(rows.codes), place(rows.scales), place(rows.sums), len(rows.scales), inputs)
+    return NativeRows(*map(place, rows), len(rows.scales), inputs, rows.codes.shape[1])
 
 
 def _sound(group: int) -> int:

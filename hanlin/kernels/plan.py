@@ -1,7 +1,7 @@
 """A decoder as a flat list of ops that the native core walks: rows of tokens in, logits out. Nothing about families.
 
 A row is a position of some sequence. Its logits have the same bits whatever rows are beside it, on any threads and with
-any instructions; see native/plan.h, whose structures these are.
+any instructions that have fused steps (the portable path has none); see native/plan.h, whose structures these are.
 """
 
 import ctypes
@@ -51,7 +51,7 @@ class Floats:
         self.outputs, self.inputs = source.rows, source.columns
         self.codes = np.empty((-(-self.outputs // LANES), self.inputs, LANES), np.float32)
         library().hanlin_lay_floats(source.place, source.stride, self.outputs, self.inputs, place(self.codes))
-        native = NativeMatrix(place(self.codes), None, None, self.outputs, self.inputs, self.inputs, 32, 0)
+        native = NativeMatrix(place(self.codes), None, None, self.outputs, self.inputs, self.inputs, 32, 0, 1)
         self.native = ctypes.pointer(native)
 
     @property

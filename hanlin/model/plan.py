@@ -5,6 +5,7 @@ the weights come from is another's business: of a network in memory, or of a fil
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from hanlin.model.layer import Layer
 from hanlin.model.rope import turns
 
 Bits = Literal[32, 8, 4]
+ROW_BITS = 16
+"""Of activations. With eight the default model loses twenty times what its weights lose; see docs/decisions/0009."""
 STREAM, READ, WIDE, NARROW, SAID = range(5)
 
 
@@ -41,7 +44,9 @@ class Weights:
         array = self.floats(weight)
         if self.is_float:
             return [Floats(array)]
-        return [Packed.int8(array, self.group) if self.bits == 8 else Packed.int4(array, self.group or 32)]
+        if self.bits == 8:
+            return [Packed.int8(array, self.group)]
+        return [Packed.int4(array, self.group or 32, has_minimum=True)]
 
     def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
         """What rows are looked up in; `head` is the same matrix, if that is the head, too."""
@@ -74,7 +79,7 @@ def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
     """
     config = network.config
     own_head = None if network.unembed is None else network.unembed.weight
-    head = weights.matrices(network.embed.weight if own_head is None else own_head)[0]  # the largest come first
+    head = _matrices(weights, network.embed.weight if own_head is None else own_head)[0]  # the largest come first
     embedding = weights.embedding(network.embed.weight, head if own_head is None else None)
     inner = max(_inner(layer) for layer in network.layers)
     heads = config.heads * config.head_width
@@ -155,11 +160,11 @@ def _feed_forward(part: nn.Module, read: int, weights: Weights) -> list[Op]:
         return [*_multiply(part.up, read, WIDE, weights), gate, *_multiply(part.down, SAID, READ, weights)]
     if isinstance(part, blocks.Experts):
         first: blocks.GatedMLP = part.experts[0]  # pyright: ignore[reportAssignmentType]
-        wide = [weights.matrices(expert.gate_up.weight) for expert in part.experts]  # pyright: ignore
+        wide = [_matrices(weights, expert.gate_up.weight) for expert in part.experts]  # pyright: ignore
         them = Experts(
             Floats(weights.floats(part.router.weight)),
             [some[0] for some in wide],
-            [weights.matrices(expert.down.weight)[0] for expert in part.experts],  # pyright: ignore
+            [_matrices(weights, expert.down.weight)[0] for expert in part.experts],  # pyright: ignore
             part.chosen,
             first.down.in_features,
             part.is_normed,
@@ -176,7 +181,7 @@ def _multiply(part: nn.Module, source: int, to: int, weights: Weights) -> list[O
         raise RefusedError(what, "merge the adapter first (hanlin merge)")
     bias = None if part.bias is None else weights.floats(part.bias)  # pyright: ignore
     ops, begin = [], 0
-    for matrix in weights.matrices(part.weight):  # pyright: ignore
+    for matrix in _matrices(weights, part.weight):  # pyright: ignore
         end = begin + matrix.outputs
         own = None if bias is None else bias[begin:end]
         ops.append(Op(Kind.MULTIPLY, source, to, offset=begin, matrix=matrix, bias=own))
@@ -189,6 +194,12 @@ def _inner(layer: nn.Module) -> int:
     if isinstance(part, blocks.Experts):
         return 0
     return part.down.in_features  # pyright: ignore
+
+
+def _matrices(weights: Weights, weight: Tensor) -> list[Matrix]:
+    """A parameter's, told how fine their rows are."""
+    some = weights.matrices(weight)
+    return [replace(one, row_bits=ROW_BITS) if isinstance(one, Packed) else one for one in some]
 
 
 def _norm(norm: nn.Module, weights: Weights) -> Norm:

@@ -38,10 +38,12 @@ void fail(const char* what, int64_t a, int64_t b, int64_t c) {
 
 void compare(const Matrix& w, const float* dense, const float* x, int64_t count, const float* bias) {
     const int64_t inputs = w.inputs, outputs = w.outputs, wide = w.wide();
-    auto codes = room<int8_t>(count * wide);
+    const int64_t bytes = w.row_bytes;
+    auto codes = room<int8_t>(count * bytes * wide);
     auto scales = room<float>(count), two = room<float>(count * outputs), one = room<float>(count * outputs);
-    auto sums = room<int32_t>(count * (wide / UNIT + 1));
-    const Rows rows{codes.get(), scales.get(), sums.get(), count, inputs};
+    auto sums = room<int32_t>(count * bytes * (wide / UNIT + 1));
+    auto large = room<uint16_t>(count * (1 + wide / QUAD));
+    const Rows rows{codes.get(), scales.get(), sums.get(), large.get(), count, inputs, bytes};
     hanlin_quantise(x, inputs, &rows);
     hanlin_multiply(&w, &rows, two.get(), outputs, bias);
     hanlin_apply(&w, x, inputs, count, one.get(), outputs, bias);
@@ -50,7 +52,9 @@ void compare(const Matrix& w, const float* dense, const float* x, int64_t count,
         for (int64_t output = 0; output < outputs; ++output) {
             double want = bias ? bias[output] : 0, size = 1e-3 + std::fabs(want);
             for (int64_t i = 0; i < inputs; ++i) {
-                const double part = double(codes[row * wide + i]) * scales[row] * dense[output * inputs + i];
+                const int8_t* at = codes.get() + row * bytes * wide + i;
+                const double code = bytes == 1 ? at[0] : at[0] + 255.0 * at[wide];
+                const double part = code * scales[row] * dense[output * inputs + i];
                 want += part, size += std::fabs(part);
             }
             if (!(std::fabs(one[row * outputs + output] - want) < 1e-5 * size)) fail("product", row, output, inputs);
@@ -76,7 +80,9 @@ void whole(std::mt19937& random, int64_t count, int64_t outputs, int64_t inputs)
             const int64_t at = o / LANES * LANES * wide + i / QUAD * 64 + o % LANES * QUAD + i % QUAD;
             dense[o * inputs + i] = (codes[at] - 128) * scales[o];
         }
-    compare({codes.get(), scales.get(), nullptr, outputs, inputs, inputs, 8, 0}, dense.get(), x.get(), count, bias.get());
+    for (int64_t row_bytes : {1, 2})
+        compare({codes.get(), scales.get(), nullptr, outputs, inputs, inputs, 8, 0, row_bytes}, dense.get(), x.get(), count,
+                bias.get());
 }
 
 void grouped(std::mt19937& random, int64_t count, int64_t outputs, int64_t inputs, int64_t group, int bits, bool low) {
@@ -100,8 +106,9 @@ void grouped(std::mt19937& random, int64_t count, int64_t outputs, int64_t input
             dense[o * inputs + i] = 0.5f * (value * half(o, i / group, 0) + (low ? half(o, i / group, 1) : 0));
         }
     hanlin_lay(from.get(), outputs, inputs, bits, 0, codes.get());
-    const Matrix w{codes.get(), scales.get(), halves.get(), outputs, inputs, group, bits, low};
-    compare(w, dense.get(), x.get(), count, nullptr);
+    for (int64_t row_bytes : {1, 2})
+        compare({codes.get(), scales.get(), halves.get(), outputs, inputs, group, bits, low, row_bytes}, dense.get(),
+                x.get(), count, nullptr);
 }
 
 void some(uint32_t seed, int rounds) {

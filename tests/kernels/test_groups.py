@@ -1,6 +1,7 @@
 """Matrices in groups, of eight and of four bits: exactly what their codes say, by every set of instructions."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,24 +50,26 @@ def of_file(
     return Packed.of_codes(codes, scales, minimums, bits=bits, group=group), dense, codes
 
 
-def rows_of(x: np.ndarray) -> np.ndarray:
+def rows_of(x: np.ndarray, bits: int) -> np.ndarray:
     """What rows are rounded to, in float64."""
-    rows = quantised(x)
-    return rows.codes[:, : x.shape[1]].astype(np.float64) * rows.scales[:, None]
+    rows = quantised(x, bits)
+    codes = rows.codes[:, :, : x.shape[1]].astype(np.float64)
+    return (codes[:, 0] if bits == 8 else codes[:, 0] + 255 * codes[:, 1]) * rows.scales[:, None]
 
 
 def test_products_are_those_of_the_codes(path: str) -> None:
-    @settings(max_examples=60, deadline=None)
-    @given(SIZES, FORMS, st.integers(0, 99))
-    def holds(sizes: tuple[int, int, int], form: tuple[int, bool, int], seed: int) -> None:
+    @settings(max_examples=80, deadline=None)
+    @given(SIZES, FORMS, st.sampled_from([8, 16]), st.integers(0, 99))
+    def holds(sizes: tuple[int, int, int], form: tuple[int, bool, int], row_bits: int, seed: int) -> None:
         bits, has_minimum, group = form
         count, outputs, inputs = sizes
         packed, dense, _ = of_file((outputs, inputs), bits, has_minimum, group, seed)
+        packed = replace(packed, row_bits=row_bits)
         np.testing.assert_array_equal(packed.dense(), dense.astype(np.float32))
         random = np.random.default_rng(seed + 1)
         x, bias = (random.standard_normal(shape).astype(np.float32) for shape in ((count, inputs), (outputs,)))
-        want = rows_of(x) @ dense.T + bias
-        size = np.abs(rows_of(x)) @ np.abs(dense).T + 1
+        want = rows_of(x, row_bits) @ dense.T + bias
+        size = np.abs(rows_of(x, row_bits)) @ np.abs(dense).T + 1
         assert (np.abs(packed(x, bias=bias) - want) <= 4e-6 * size).all()
 
     holds()
@@ -84,17 +87,19 @@ def test_the_largest_codes_overflow_nothing(path: str) -> None:
         want = x.astype(np.float64) @ (codes.astype(np.float64) - zero).T
         for group in (None, 32) if bits == 8 else (32, 2048):
             scales = np.ones((17, -(-inputs // group)) if group else 17, np.float32)
-            found = Packed.of_codes(codes, scales, bits=bits, group=group)(x)
-            np.testing.assert_array_equal(found, want.astype(np.float32))
+            packed = Packed.of_codes(codes, scales, bits=bits, group=group)
+            np.testing.assert_array_equal(packed(x), want.astype(np.float32))
+            np.testing.assert_allclose(replace(packed, row_bits=16)(x), want, rtol=1e-6)
 
 
 FORMS_OF_FILES = [(8, False), (8, True), (4, False), (4, True)]
 
 
+@pytest.mark.parametrize("row_bits", [8, 16])
 @pytest.mark.parametrize(("bits", "has_minimum"), FORMS_OF_FILES)
-def test_every_set_of_instructions_gives_the_same_bits(bits: int, has_minimum: bool) -> None:
+def test_every_set_of_instructions_gives_the_same_bits(bits: int, has_minimum: bool, row_bits: int) -> None:
     x, found = np.random.default_rng(5).standard_normal((37, 203)).astype(np.float32), []
-    packed, _, _ = of_file((100, 203), bits, has_minimum, 32, 6)
+    packed = replace(of_file((100, 203), bits, has_minimum, 32, 6)[0], row_bits=row_bits)
     for name in PATHS:
         try:
             kernels.choose(name)
@@ -105,10 +110,11 @@ def test_every_set_of_instructions_gives_the_same_bits(bits: int, has_minimum: b
     assert all(np.array_equal(found[0], other) for other in found[1:])
 
 
+@pytest.mark.parametrize("row_bits", [8, 16])
 @pytest.mark.parametrize(("bits", "has_minimum"), FORMS_OF_FILES)
-def test_a_row_is_the_same_to_the_bit_in_any_company(path: str, bits: int, has_minimum: bool) -> None:
+def test_a_row_is_the_same_to_the_bit_in_any_company(path: str, bits: int, has_minimum: bool, row_bits: int) -> None:
     x = np.random.default_rng(7).standard_normal((230, 160)).astype(np.float32)
-    packed, _, _ = of_file((530, 160), bits, has_minimum, 64, 8)
+    packed = replace(of_file((530, 160), bits, has_minimum, 64, 8)[0], row_bits=row_bits)
     whole = packed(x)
     try:
         for threads in (1, 2, 3):
@@ -154,9 +160,11 @@ def test_an_output_that_is_no_number_stays_none(path: str, bad: float) -> None:
         assert np.isnan(found[:, 4]).all()
         assert np.isfinite(np.delete(found, 4, 1)).all()
     x[1, 0] = bad
-    found = Packed.int4(random.standard_normal((20, 96)).astype(np.float32))(x)
-    assert np.isnan(found[1]).all()
-    assert np.isfinite(found[[0, 2]]).all()
+    whole = Packed.int4(random.standard_normal((20, 96)).astype(np.float32))
+    for packed in (whole, replace(whole, row_bits=16)):
+        found = packed(x)
+        assert np.isnan(found[1]).all()
+        assert np.isfinite(found[[0, 2]]).all()
 
 
 def test_zeros_and_the_smallest_weights_are_zeros_or_near() -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,13 @@ def expected(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return (a @ b.T) * of_a * of_b.T
 
 
+def outliers(rows: int, columns: int, seed: int, scale: float) -> np.ndarray:
+    """Rows as models have them: a few channels are a hundred times the others."""
+    x = drawn(rows, columns, seed, scale)
+    x[:, np.random.default_rng(seed).integers(0, columns, 1 + columns // 50)] *= 100
+    return x
+
+
 def test_products_are_those_of_the_rounded_numbers(path: str) -> None:
     @settings(max_examples=60, deadline=None)
     @given(SIZES, st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e6]))
@@ -74,6 +82,39 @@ def test_products_are_those_of_the_rounded_numbers(path: str) -> None:
     holds()
 
 
+def test_rows_of_two_bytes_are_rounded_by_their_mean_and_multiplied_exactly(path: str) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(SIZES, st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e6]), st.booleans())
+    def holds(sizes: tuple[int, int, int], seed: int, scale: float, has_outliers: bool) -> None:
+        rows, outputs, inputs = sizes
+        x = (outliers if has_outliers else drawn)(rows, inputs, seed, scale)
+        packed = replace(Packed.int8(drawn(outputs, inputs, seed + 1)), row_bits=16)
+        codes, scales, _, large = quantised(x, 16)
+        size = np.abs(x)
+        unit = np.clip(4 * size.mean(1), size.max(1) / 256, size.max(1))
+        np.testing.assert_allclose(scales * 127, unit, rtol=1e-5)
+        numbers = codes[:, 0, :inputs].astype(np.float64) + 255.0 * codes[:, 1, :inputs]
+        assert (np.abs(numbers * scales[:, None] - x) <= 0.501 * scales[:, None]).all()
+        has_second = codes[:, 1].reshape(rows, -1, 4).any(2)
+        assert [set(row[1 : 1 + row[0]]) for row in large] == [set(np.flatnonzero(row)) for row in has_second]
+        want = (numbers * scales[:, None]) @ packed.dense().T.astype(np.float64)
+        parts = np.abs(numbers * scales[:, None]) @ np.abs(packed.dense()).T
+        assert (np.abs(packed(x) - want) <= 4e-6 * parts).all()
+
+    holds()
+
+
+def test_outliers_do_not_make_the_rest_of_a_row_coarse() -> None:
+    x, packed = drawn(33, 576, 0), Packed.int8(drawn(200, 576, 1))
+    x[:, ::50] = drawn(33, 12, 2) * 200
+    rest = np.ones(576, bool)
+    rest[::50] = False
+    dense = packed.dense().astype(np.float64)
+    want, size = x.astype(np.float64) @ dense.T, np.linalg.norm(x[:, rest].astype(np.float64) @ dense[:, rest].T)
+    errors = [np.linalg.norm(replace(packed, row_bits=bits)(x) - want) / size for bits in (8, 16)]
+    assert errors[1] < 0.1 < 0.5 < errors[0], errors
+
+
 def test_products_are_near_those_of_floats(path: str) -> None:
     x, weight = drawn(33, 576, 0), drawn(200, 576, 1)
     want = x.astype(np.float64) @ weight.T
@@ -86,14 +127,16 @@ def test_every_set_of_instructions_gives_the_same_bits(outputs: int) -> None:
     for name in here():
         kernels.choose(name)
         packed = Packed.int8(weight)
-        found.append((packed.codes, packed.scales, *quantised(x), packed(x)))
+        finer = replace(packed, row_bits=16)
+        found.append((packed.codes, packed.scales, *quantised(x), packed(x), *quantised(x, 16), finer(x)))
     kernels.choose("")
     for other in found[1:]:
         assert all(np.array_equal(one, two) for one, two in zip(found[0], other, strict=True))
 
 
-def test_a_row_is_the_same_to_the_bit_in_any_company_and_on_any_number_of_threads(path: str) -> None:
-    x, packed = drawn(400, 300, 4), Packed.int8(drawn(530, 300, 5))
+@pytest.mark.parametrize("row_bits", [8, 16])
+def test_a_row_is_the_same_to_the_bit_in_any_company_and_on_any_number_of_threads(path: str, row_bits: int) -> None:
+    x, packed = drawn(400, 300, 4), replace(Packed.int8(drawn(530, 300, 5)), row_bits=row_bits)
     whole = packed(x)
     try:
         for threads in (1, 2, 3):

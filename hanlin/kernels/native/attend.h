@@ -57,8 +57,8 @@ inline void score(const Queries& asked, int64_t begin, int64_t low, int64_t high
             const Floats a = wide(keys + i * BLOCK), b = wide(keys + i * BLOCK + LANES);
             UNROLLED for (int q = 0; q < COUNT; ++q) {
                 const Floats x = all(asked.vectors[q][i]);
-                left[q] = added(left[q], times(x, a));
-                right[q] = added(right[q], times(x, b));
+                left[q] = fused(left[q], x, a);
+                right[q] = fused(right[q], x, b);
             }
         }
         if (cache.store == INT8) {
@@ -86,9 +86,9 @@ inline void score(const Queries& asked, int64_t begin, int64_t low, int64_t high
 // The scores' softmax, not yet divided by its sum.
 inline void soften(float* row, int64_t low, int64_t high, Partial& partial) {
     const float nothing = float_of(0xFF800000u);
-    float most = nothing;
-    for (int64_t i = low; i < high; ++i) most = row[i] > most ? row[i] : most;
-    partial.most = most;
+    Floats lanes = all(nothing);
+    for (int64_t i = low; i < high; i += LANES) lanes = greater(some(row + i, 16), lanes);
+    const float most = partial.most = greatest(lanes);
     const float from = most == nothing ? 0.0f : most;
     for (int64_t i = low; i < high; ++i) row[i] = exponential(row[i] - from);
     Floats sum = all(0.0f);
@@ -117,7 +117,7 @@ inline void gather(const Queries& asked, int64_t begin, int64_t low, int64_t hig
                 float weight = weights[q][block * BLOCK + slot - begin];
                 if (cache.store == INT8) weight *= scales[slot];
                 const Floats x = all(weight);
-                UNROLLED for (int i = 0; i < VECTORS; ++i) sums[q][i] = added(sums[q][i], times(x, value[i]));
+                UNROLLED for (int i = 0; i < VECTORS; ++i) sums[q][i] = fused(sums[q][i], x, value[i]);
             }
         }
     }

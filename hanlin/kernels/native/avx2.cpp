@@ -6,7 +6,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-BEGIN_TARGET("avx2,f16c")
+BEGIN_TARGET("avx2,fma,f16c")
 
 namespace hanlin {
 namespace avx2 {

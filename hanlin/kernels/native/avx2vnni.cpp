@@ -14,7 +14,7 @@
     inline Ints dot4(Ints sums, Bytes w, Four x) { return dot8(sums, w, x); }
 
 #if HANLIN_HAS_AVXVNNI
-BEGIN_TARGET("avx2,f16c,avxvnni")
+BEGIN_TARGET("avx2,fma,f16c,avxvnni")
 namespace hanlin {
 namespace avx2vnni {
 #include "eight.h"
@@ -33,7 +33,7 @@ END_TARGET
 #undef UNROLLED
 #endif
 
-BEGIN_TARGET("avx2,f16c,avx512f,avx512vl,avx512vnni")
+BEGIN_TARGET("avx2,fma,f16c,avx512f,avx512vl,avx512vnni")
 namespace hanlin {
 namespace avx2vnni_of_avx512 {
 #include "eight.h"

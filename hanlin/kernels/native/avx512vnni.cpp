@@ -12,7 +12,7 @@ namespace hanlin {
 namespace avx512vnni {
 
 // 6 × 4 sums, 4 vectors of weights and one of a row's bytes: 29 of the 32 registers; with floats beside them 6 × 2.
-constexpr int ROWS_AT_ONCE = 6, BLOCKS_AT_ONCE = 4, GROUPED_ROWS = 6, GROUPED_BLOCKS = 2;
+constexpr int ROWS_AT_ONCE = 6, BLOCKS_AT_ONCE = 4, GROUPED_ROWS = 6, GROUPED_BLOCKS = 2, BLOCKS_OF_ONE = 4;
 
 using Ints = __m512i;
 using Floats = __m512;
@@ -38,6 +38,8 @@ inline Floats floats(Ints x) { return _mm512_cvtepi32_ps(x); }
 inline Floats all(float x) { return _mm512_set1_ps(x); }
 inline Floats times(Floats x, Floats y) { return _mm512_mul_ps(x, y); }
 inline Floats added(Floats x, Floats y) { return _mm512_add_ps(x, y); }
+inline Floats fused(Floats sum, Floats x, Floats y) { return _mm512_fmadd_ps(x, y, sum); }
+inline Floats greater(Floats x, Floats y) { return _mm512_max_ps(x, y); }
 inline __mmask16 first(int count) { return static_cast<__mmask16>((1u << count) - 1); }
 inline Floats some(const float* from, int count) { return _mm512_maskz_loadu_ps(first(count), from); }
 inline void keep(float* to, Floats x, int count) { _mm512_mask_storeu_ps(to, first(count), x); }

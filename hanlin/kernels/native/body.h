@@ -45,23 +45,68 @@ inline int32_t sum_of_eight(const int8_t* codes) {
     return static_cast<int32_t>(pairs * 0x0001000100010001u >> 48) - 8 * 128;
 }
 
+inline float total(Floats lanes) {
+    alignas(64) float x[16];
+    keep(x, lanes, 16);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; ++i) x[i] += x[i + half];
+    return x[0];
+}
+
+// The magnitude that becomes 127 where numbers have two bytes.
+inline uint32_t usual_of(const float* x, int64_t count, uint32_t largest) {
+    Floats sum = all(0.0f);
+    for (int64_t i = 0; i < count; i += LANES) {
+        alignas(64) float line[16] = {};
+        const int64_t here = count - i < LANES ? count - i : LANES;
+        for (int64_t j = 0; j < here; ++j) line[j] = float_of(bits_of(x[i + j]) & NO_SIGN);
+        sum = added(sum, some(line, 16));
+    }
+    const float most = float_of(largest), usual = 4.0f * total(sum) / static_cast<float>(count), least = most / 256.0f;
+    return bits_of(usual < least ? least : usual < most ? usual : most);
+}
+
+// Which fours have second bytes.
+inline void find_large(const int8_t* second, int64_t wide, uint16_t* large) {
+    uint16_t* at = large + 1;
+    for (int64_t i = 0; i < wide; i += UNIT) {
+        uint32_t fours[4];
+        std::memcpy(fours, second + i, 16);
+        if (!(fours[0] | fours[1] | fours[2] | fours[3])) continue;
+        for (int j = 0; j < 4; ++j)
+            if (fours[j]) *at++ = static_cast<uint16_t>(i / QUAD + j);
+    }
+    *large = static_cast<uint16_t>(at - large - 1);
+}
+
 void quantise(const float* x, int64_t stride, const Rows& rows, int64_t begin, int64_t end) {
-    const int64_t inputs = rows.inputs, wide = rows.wide();
+    const int64_t inputs = rows.inputs, wide = rows.wide(), bytes = rows.bytes;
     for (int64_t row = begin; row < end; ++row) {
         const float* from = x + row * stride;
-        int8_t* codes = rows.codes + row * wide;
-        int32_t* sums = rows.sums + row;
+        int8_t *codes = rows.codes + row * bytes * wide, *second = codes + wide;
         const uint32_t largest = largest_of(from, inputs);
         float inverse;
-        scale_of(largest, rows.scales[row], inverse);
-        std::memset(codes + inputs / UNIT * UNIT, 0, wide - inputs / UNIT * UNIT);
+        scale_of(bytes == 1 || largest >= INFINITE ? largest : usual_of(from, inputs, largest), rows.scales[row], inverse);
+        for (int64_t i = 0; i < bytes; ++i)
+            std::memset(codes + i * wide + inputs / UNIT * UNIT, 0, wide - inputs / UNIT * UNIT);
         if (largest >= INFINITE)
-            std::memset(codes, 0, wide);
-        else
+            std::memset(codes, 0, bytes * wide);
+        else if (bytes == 1)
             for (int64_t i = 0; i < inputs; ++i) codes[i] = static_cast<int8_t>(rounded(from[i] * inverse));
-        int32_t sum = *sums = 0;
-        for (int64_t i = 0; i < wide; i += UNIT)
-            *(sums += rows.count) = sum += sum_of_eight(codes + i) + sum_of_eight(codes + i + 8);
+        else
+            for (int64_t i = 0; i < inputs; ++i) {
+                const int32_t code = rounded(from[i] * inverse);
+                const int32_t times = rounded(static_cast<float>(code) * (1.0f / 255.0f));
+                codes[i] = static_cast<int8_t>(code - 255 * times);
+                second[i] = static_cast<int8_t>(times);
+            }
+        if (bytes == 2) find_large(second, wide, rows.large_of(row));
+        for (int64_t byte = 0; byte < bytes; ++byte, codes += wide) {
+            int32_t* sums = rows.sums + row * bytes + byte;
+            int32_t sum = *sums = 0;
+            for (int64_t i = 0; i < wide; i += UNIT)
+                *(sums += rows.count * bytes) = sum += sum_of_eight(codes + i) + sum_of_eight(codes + i + 8);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 // Sixteen lanes as two vectors of eight: what AVX2's paths have in common. Included by each inside a namespace of its own.
 
-constexpr int ROWS_AT_ONCE = 4, BLOCKS_AT_ONCE = 1, GROUPED_ROWS = 2, GROUPED_BLOCKS = 1;
+constexpr int ROWS_AT_ONCE = 4, BLOCKS_AT_ONCE = 1, GROUPED_ROWS = 2, GROUPED_BLOCKS = 1, BLOCKS_OF_ONE = 1;
 
 struct Ints { __m256i a, b; };
 struct Floats { __m256 a, b; };
@@ -24,6 +24,10 @@ inline Floats floats(Ints x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_
 inline Floats all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline Floats times(Floats x, Floats y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
 inline Floats added(Floats x, Floats y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+inline Floats fused(Floats sum, Floats x, Floats y) {
+    return {_mm256_fmadd_ps(x.a, y.a, sum.a), _mm256_fmadd_ps(x.b, y.b, sum.b)};
+}
+inline Floats greater(Floats x, Floats y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
 inline Floats some(const float* from, int count) {
     if (count == 16) return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)};
     alignas(32) float line[16] = {};

@@ -1,11 +1,11 @@
 // What is done to rows of floats between the products. Included once by each path, inside a namespace of its own, after
 // tile.h and body.h. Plain loops that the compiler turns into a path's instructions; sums in sixteen lanes.
 
-inline float total(Floats lanes) {
+inline float greatest(Floats lanes) {
     alignas(64) float x[16];
     keep(x, lanes, 16);
     for (int half = 8; half; half /= 2)
-        for (int i = 0; i < half; ++i) x[i] += x[i + half];
+        for (int i = 0; i < half; ++i) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
     return x[0];
 }
 
@@ -110,7 +110,7 @@ inline void float_tile(const float* w, int64_t inputs, const float* x, int64_t s
     for (int64_t i = 0; i < inputs; ++i) {
         const Floats here = some(w + i * LANES, 16);
         UNROLLED for (int row = 0; row < ROWS; ++row)
-            sums[row] = added(sums[row], times(here, all(x[row * stride + i])));
+            sums[row] = fused(sums[row], here, all(x[row * stride + i]));
     }
     UNROLLED for (int row = 0; row < ROWS; ++row) {
         Floats y = sums[row];

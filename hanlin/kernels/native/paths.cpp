@@ -20,7 +20,7 @@ bool has_f16c() {
     return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 }
 
-bool has_avx2() { return __builtin_cpu_supports("avx2") && has_f16c(); }
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
 
 bool has_avx2vnni() {
     unsigned a = 0, b, c, d;

@@ -51,7 +51,7 @@ class Walk {
             const Op* next = end < plan_.ops ? plan_.op + end : nullptr;
             const bool in_bytes = next && next->kind == MULTIPLY && next->matrix->bits != 32;
             const bool quantises = in_bytes && !(end == i && i && reads_the_same(plan_.op[i - 1], *next));
-            if (quantises) lay_rows(next->matrix->inputs);
+            if (quantises) lay_rows(*next->matrix);
             if (quantises || end > i) by_rows([&](int64_t row) {
                 for (int64_t j = i; j < end; ++j) work(plan_.op[j], row);
                 if (quantises) by_.quantise(at(next->from, 0), width(next->from), rows_, row, row + 1);
@@ -68,7 +68,7 @@ class Walk {
     // What the last op read lies in bytes still.
     static bool reads_the_same(const Op& last, const Op& next) {
         return last.kind == MULTIPLY && last.matrix->bits != 32 && last.from == next.from && last.to != last.from &&
-               last.matrix->inputs == next.matrix->inputs;
+               last.matrix->inputs == next.matrix->inputs && last.matrix->row_bytes == next.matrix->row_bytes;
     }
 
     int64_t width(int64_t buffer) const { return filled(plan_.widths[buffer], LANES); }
@@ -83,11 +83,8 @@ class Walk {
         });
     }
 
-    void lay_rows(int64_t inputs) {
-        const int64_t codes = filled(inputs, UNIT), count = batch_.count;
-        unsigned char* place = room(scratch_.rows, count * (codes + 4 + (codes / UNIT + 1) * 4));
-        rows_ = Rows{reinterpret_cast<int8_t*>(place), reinterpret_cast<float*>(place + count * codes),
-                     reinterpret_cast<int32_t*>(place + count * (codes + 4)), count, inputs};
+    void lay_rows(const Matrix& w) {
+        rows_ = rows_at(room(scratch_.rows, batch_.count * bytes_of_row(w)), w, batch_.count);
     }
 
     void embed(int64_t row) {

@@ -13,7 +13,7 @@
 namespace hanlin {
 namespace portable {
 
-constexpr int ROWS_AT_ONCE = 2, BLOCKS_AT_ONCE = 1, GROUPED_ROWS = 2, GROUPED_BLOCKS = 1;
+constexpr int ROWS_AT_ONCE = 2, BLOCKS_AT_ONCE = 1, GROUPED_ROWS = 2, GROUPED_BLOCKS = 1, BLOCKS_OF_ONE = 1;
 
 // Vectors of 16 bytes, which any processor has. Bytes are multiplied as 16 bits, where 255 × 127 has room.
 typedef int32_t Words __attribute__((vector_size(16)));
@@ -81,6 +81,9 @@ inline Floats floats(const Ints& x) {
 inline Floats all(float x) { Floats y; EACH y.of[i] = x; return y; }
 inline Floats times(Floats x, const Floats& y) { EACH x.of[i] *= y.of[i]; return x; }
 inline Floats added(Floats x, const Floats& y) { EACH x.of[i] += y.of[i]; return x; }
+// In two steps where the others take one: what is done in floats differs in its last bits.
+inline Floats fused(Floats sum, const Floats& x, const Floats& y) { EACH sum.of[i] += x.of[i] * y.of[i]; return sum; }
+inline Floats greater(Floats x, const Floats& y) { EACH x.of[i] = x.of[i] > y.of[i] ? x.of[i] : y.of[i]; return x; }
 inline Floats some(const float* from, int count) {
     Floats y = {};
     std::memcpy(y.of, from, 4 * count);

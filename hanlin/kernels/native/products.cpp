@@ -55,17 +55,26 @@ void multiply(const Matrix& w, const float* x, int64_t stride, int64_t count, co
     });
 }
 
+int64_t bytes_of_row(const Matrix& w) {
+    return w.row_bytes * (w.wide() + (w.wide() / UNIT + 1) * 4) + 4 + filled(1 + w.wide() / QUAD, 2) * 2;
+}
+
+Rows rows_at(unsigned char* place, const Matrix& w, int64_t count) {
+    Rows rows{reinterpret_cast<int8_t*>(place), nullptr, nullptr, nullptr, count, w.inputs, w.row_bytes};
+    rows.scales = reinterpret_cast<float*>(place + count * w.row_bytes * rows.wide());
+    rows.sums = reinterpret_cast<int32_t*>(rows.scales + count);
+    rows.large = reinterpret_cast<uint16_t*>(rows.sums + count * w.row_bytes * (rows.wide() / UNIT + 1));
+    return rows;
+}
+
 // What lies between is kept for the next call.
 void apply(const Matrix& w, const float* x, int64_t stride, int64_t count, const Out& out) {
     if (w.bits == 32) return multiply(w, x, stride, count, out);
     static thread_local std::vector<unsigned char> between;
-    const int64_t codes = filled(w.inputs, UNIT), sums = (codes / UNIT + 1) * 4;
-    const int64_t each = std::max<int64_t>(1, std::min(count, BETWEEN / (codes + sums + 4)));
-    if (static_cast<int64_t>(between.size()) < each * (codes + sums + 4)) between.resize(each * (codes + sums + 4));
+    const int64_t one = bytes_of_row(w), each = std::max<int64_t>(1, std::min(count, BETWEEN / one));
+    if (static_cast<int64_t>(between.size()) < each * one) between.resize(each * one);
     for (int64_t row = 0; row < count; row += each) {
-        unsigned char* at = between.data();
-        const Rows rows{reinterpret_cast<int8_t*>(at), reinterpret_cast<float*>(at + each * codes),
-                        reinterpret_cast<int32_t*>(at + each * (codes + 4)), std::min(each, count - row), w.inputs};
+        const Rows rows = rows_at(between.data(), w, std::min(each, count - row));
         quantise(x + row * stride, stride, rows);
         multiply(w, rows, Out{out.place + row * out.stride, out.stride, out.bias, out.adds});
     }

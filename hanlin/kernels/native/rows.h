@@ -9,6 +9,10 @@
 // A matrix has a scale for each output. One in groups has another for each `group` of an output's inputs, a float16
 // relative to it, and may have a minimum likewise: weight = scale × (scale of group × code + minimum of group). Those of
 // 16 outputs lie together, group after group, each group's minimums behind its scales.
+//
+// A row's numbers are whole ones of a byte, from -127 to 127, its largest 127. Where they have two, four times the row's
+// mean magnitude is 127, and what is larger has 255 times its second byte beside the first: few have one, so a row says
+// which fours of inputs have any, and a product looks at these alone.
 #pragma once
 #include <cstdint>
 
@@ -24,6 +28,7 @@ struct Matrix {
     const uint16_t* groups;  // scales and minimums of groups; none: one scale for an output
     int64_t outputs, inputs, group;
     int32_t bits, has_minimums;  // 32 bits: floats, see plan.h
+    int64_t row_bytes;           // of the numbers it is multiplied with, 1 or 2
 
     int64_t wide() const { return filled(inputs, UNIT); }
     int64_t block_bytes() const { return wide() * LANES * bits / 8; }
@@ -31,12 +36,14 @@ struct Matrix {
 };
 
 struct Rows {
-    int8_t* codes;   // filled up to a multiple of 16 with zeros
+    int8_t* codes;   // [rows][bytes][inputs], filled up to a multiple of 16 with zeros
     float* scales;   // of each row
-    int32_t* sums;   // of the first 0 codes of each row, of the first 16 of each, 32 …
-    int64_t count, inputs;
+    int32_t* sums;   // [..][rows][bytes]: of the first 0 codes of each, of the first 16 of each, 32 …
+    uint16_t* large;  // with two bytes, [rows][1 + inputs / 4]: how many fours have second bytes, and which
+    int64_t count, inputs, bytes;
 
     int64_t wide() const { return filled(inputs, UNIT); }
+    uint16_t* large_of(int64_t row) const { return large + row * (1 + wide() / QUAD); }
 };
 
 struct Out {
@@ -51,8 +58,8 @@ struct FloatWork;
 struct Path {
     const char* name;
     const FloatWork* floats;
-    // Codes and scale of rows `begin` to `end`; 127 is a row's largest magnitude. A row with something infinite or no
-    // number has a NaN for its scale, and so has every product of it.
+    // Codes and scale of rows `begin` to `end`. A row with something infinite or no number has a NaN for its scale, and so
+    // has every product of it.
     void (*quantise)(const float* x, int64_t stride, const Rows& rows, int64_t begin, int64_t end);
     // Rows `begin` to `end` times outputs `from` to `to` (a multiple of 16).
     void (*multiply)(const Matrix& w, const Rows& x, int64_t begin, int64_t end, int64_t from, int64_t to,
