@@ -31,12 +31,12 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-m", "--model", "model", metavar="NAME", help=text)(function)
 
 
-FLOATS, WHOLE = ("float32", "bfloat16", "float16"), ("int8", "int4")
+FLOATS, WHOLE = ("float32", "bfloat16", "float16"), ("int8", "int4", "stored")
 
 
 def dtype_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """The option `--dtype KIND`, which arrives as the keyword `dtype`."""
-    text = "Precision; int8 and int4 run on our own kernels  [default: float32]"
+    text = "Precision; int8, int4 and stored (a GGUF file's own) run on our own kernels  [default: float32]"
     return click.option("--dtype", type=click.Choice([*FLOATS, *WHOLE]), help=text)(function)
 
 

@@ -35,8 +35,8 @@ from hanlin.text.long import PIECE, encode_long
 from hanlin.text.message import Message, Role
 from hanlin.text.tokenizer import Tokenizer
 
-BITS: dict[str, Bits] = {"int8": 8, "int4": 4}
-"""Weights in whole numbers, for our own kernels; see `hanlin.model.native`."""
+BITS: dict[str, Bits | None] = {"int8": 8, "int4": 4, "stored": None}
+"""Weights in whole numbers, for our own kernels; "stored" are those that a GGUF file has. See `hanlin.model.native`."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Turn = Message | Mapping[str, Any]
@@ -48,12 +48,12 @@ def load(name: str | Path = "", dtype: torch.dtype | str | None = None) -> "Mode
     Args:
         name: a stored name, a hub name (org/name[@revision]), a folder or a .gguf file; "" for the embedded default.
         dtype: precision of the computation, a torch.dtype or "float32", "bfloat16", "float16"; "int8" and "int4" keep
-            weights in whole numbers and compute with our own kernels, several times as fast on a processor. None for
-            float32, the one precision in which every model at hand answers as it should on a CPU.
+            weights in whole numbers and compute with our own kernels, several times as fast on a processor; so does
+            "stored" with those a GGUF file has. None for float32.
 
     Raises:
         ConfigError: the precision is none of these.
-        ConfigError: there are no native kernels for whole numbers.
+        ConfigError: there are no native kernels for whole numbers, or "stored" is no GGUF file.
         StoreError: no such model, or it cannot be fetched.
         WeightsError: the checkpoint is damaged, incomplete or of a kind not carried.
         TokenizerError: its tokenizer cannot be built.
@@ -64,9 +64,12 @@ def load(name: str | Path = "", dtype: torch.dtype | str | None = None) -> "Mode
     return Model(load_checkpoint(resolve(str(name) or DEFAULT), precision(dtype)), str(name) or DEFAULT)
 
 
-def _native(name: str, bits: Bits) -> "Model":
+def _native(name: str, bits: Bits | None) -> "Model":
+    path = resolve(name)
+    if bits is None and path.suffix != ".gguf" and not any(path.glob("*.gguf")):
+        raise ConfigError(f'dtype = "stored": {name} is no GGUF file with codes to keep', 'load it with dtype="int8"')
     torch.set_num_threads(1)  # it only chooses tokens now; its threads would take the cores from ours
-    it = load_native(resolve(name), bits=bits)
+    it = load_native(path, bits=bits)
     checkpoint = Checkpoint(it.network, it.config, it.family, it.tokenizer, it.generation, it.path)
     return Model(checkpoint, name, Compiled(it.plan, it.config, it.kind))
 
@@ -188,7 +191,7 @@ class Model:
             CapacityError: there is no memory for keys and values.
         """
         if not isinstance(self.network, Compiled):
-            raise ConfigError(f"{self.name} computes with torch", 'load it with dtype="int8" or "int4"')
+            raise ConfigError(f"{self.name} computes with torch", 'load it with dtype="int8", "int4" or "stored"')
         return Engine(self.network.plan, self.tokenizer, self.context, EngineSettings())
 
     def encode(self, prompt: str, sampling: Sampling) -> list[int]:

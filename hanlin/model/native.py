@@ -132,15 +132,16 @@ class Stored(Weights):
         self._check(name, made)
         return made.numpy()
 
-    def matrices(self, weight: Tensor) -> Sequence[Matrix]:
+    def matrices(self, weight: Tensor, *, is_head: bool = False) -> Sequence[Matrix]:
         """One, or of a file's codes as many as there are forms of them.
 
         Raises:
             WeightsError: as `floats`.
         """
         if self.coded is None:
-            self.kinds[f"int{self.bits}" if self.bits < 32 else "float32"] += weight.numel()
-            return super().matrices(weight)
+            bits = 8 if is_head and self.bits < 32 else self.bits
+            self.kinds[f"int{bits}" if bits < 32 else "float32"] += weight.numel()
+            return super().matrices(weight, is_head=is_head)
         name = self.names[weight]  # pyright: ignore[reportArgumentType]
         runs: list[list[Piece]] = []
         for piece in self.it.pieces[name]:

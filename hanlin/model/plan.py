@@ -39,12 +39,15 @@ class Weights:
         """All of them, float32."""
         return np.ascontiguousarray(weight.detach().float().cpu().numpy())
 
-    def matrices(self, weight: Tensor) -> Sequence[Matrix]:
-        """Matrices whose outputs, one after another, are the parameter's: here one."""
+    def matrices(self, weight: Tensor, *, is_head: bool = False) -> Sequence[Matrix]:
+        """Matrices whose outputs, one after another, are the parameter's: here one.
+
+        A head has eight bits even where the layers have four: in SmolLM2 it brings nearly all of their divergence.
+        """
         array = self.floats(weight)
         if self.is_float:
             return [Floats(array)]
-        if self.bits == 8:
+        if self.bits == 8 or is_head:
             return [Packed.int8(array, self.group)]
         return [Packed.int4(array, self.group or 32, has_minimum=True)]
 
@@ -52,7 +55,7 @@ class Weights:
         """What rows are looked up in; `head` is the same matrix, if that is the head, too."""
         if self.is_float:
             return self.floats(weight)
-        found = self.matrices(weight)[0] if head is None else head
+        found = self.matrices(weight, is_head=True)[0] if head is None else head
         assert isinstance(found, Packed)
         return found
 
@@ -62,7 +65,7 @@ def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None
 
     Args:
         positions: how many a sequence may have. Ropes that change with the length of the text are made for this many.
-        bits: of a weight; 32 are floats as they are.
+        bits: of a weight of the layers, and of all with eight; 32 are floats as they are.
         group: weights that share a scale; None: with eight bits those of an output, with four 32.
 
     Raises:
@@ -79,7 +82,7 @@ def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
     """
     config = network.config
     own_head = None if network.unembed is None else network.unembed.weight
-    head = _matrices(weights, network.embed.weight if own_head is None else own_head)[0]  # the largest come first
+    head = _matrices(weights, network.embed.weight if own_head is None else own_head, is_head=True)[0]  # largest first
     embedding = weights.embedding(network.embed.weight, head if own_head is None else None)
     inner = max(_inner(layer) for layer in network.layers)
     heads = config.heads * config.head_width
@@ -196,9 +199,9 @@ def _inner(layer: nn.Module) -> int:
     return part.down.in_features  # pyright: ignore
 
 
-def _matrices(weights: Weights, weight: Tensor) -> list[Matrix]:
+def _matrices(weights: Weights, weight: Tensor, *, is_head: bool = False) -> list[Matrix]:
     """A parameter's, told how fine their rows are."""
-    some = weights.matrices(weight)
+    some = weights.matrices(weight, is_head=is_head)
     return [replace(one, row_bits=ROW_BITS) if isinstance(one, Packed) else one for one in some]
 
 

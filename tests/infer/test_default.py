@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import hanlin
+from hanlin import kernels
+from hanlin.core.errors import ConfigError
 from hanlin.infer.model import Model
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -24,6 +26,20 @@ def test_the_default_answers_the_canary_question(model: Model) -> None:
     events = list(model.chat(QUESTION))
     assert "".join(event.text for event in events) == ANSWER
     assert events[-1].finish == "stop"
+
+
+@pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
+@pytest.mark.parametrize("dtype", ["int8", "int4", "stored"])
+def test_the_canary_holds_in_every_preset(smollm2: Path, dtype: str) -> None:
+    """Where llama.cpp's path of eight bits says something else."""
+    assert "".join(event.text for event in hanlin.load(dtype=dtype).chat(QUESTION)) == ANSWER
+
+
+def test_a_folder_has_no_codes_to_keep(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ConfigError, match="no GGUF file with codes"):
+        hanlin.load(tmp_path, dtype="stored")
 
 
 def test_the_command_line_gives_the_same_answer(smollm2: Path) -> None:
