@@ -4,6 +4,7 @@ The order of what acts on the logits stands at the top of `hanlin.infer.sampling
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,15 @@ from hanlin.infer.guide import Guide
 from hanlin.infer.sampling import Sampling
 from hanlin.infer.stop import StopWatch
 from hanlin.text.tokenizer import Tokenizer
+
+
+class Known(NamedTuple):
+    """What may be known of a row of logits beforehand."""
+
+    total: float
+    """Their logsumexp."""
+    likeliest: int
+    """The token of the greatest, the first one of several."""
 
 
 class Answer:
@@ -57,8 +67,11 @@ class Answer:
         self.watch = StopWatch(sampling.stop)
 
     @torch.inference_mode()
-    def take(self, logits: Float[Tensor, " V"], dropped: int = 0) -> Event:
+    def take(self, logits: Float[Tensor, " V"], dropped: int = 0, known: Known | None = None) -> Event:
         """Choose the next token from the model's logits.
+
+        Args:
+            known: what has been found of them already.
 
         Raises:
             WeightsError: the logits are not numbers.
@@ -66,9 +79,12 @@ class Answer:
             CapacityError: what the constraint allows takes too long to tell.
         """
         logits = logits.float()
-        welcome = self.dry.penalise(self.history.penalise(self._possible(logits[: self.drawable])))
-        token = choose(welcome, self.sampling, self.chance, self.spared)
-        logprob, top = report(logits, token, self.sampling.logprobs, self.drawable)
+        if known is not None and self._wants(known.likeliest):
+            token = known.likeliest
+        else:
+            welcome = self.dry.penalise(self.history.penalise(self._possible(logits[: self.drawable])))
+            token = choose(welcome, self.sampling, self.chance, self.spared)
+        logprob, top = report(logits, token, self.sampling.logprobs, self.drawable, known and known.total)
         self.history.add(token)
         self.dry.add(token)
         if self.guide is not None:
@@ -77,6 +93,15 @@ class Answer:
         self.count += 1
         text, self.finish = self._say(token)
         return Event(self.index, token, text, logprob, top, self.finish, dropped)
+
+    def _wants(self, likeliest: int) -> bool:
+        """Whether the model's likeliest token is the next one: nothing that is set stands against it."""
+        is_free = (
+            self.guide is None and self.history.counts is None and not self.dry.is_on and not self.bounds.is_choosy
+        )
+        return (
+            self.sampling.is_greedy and is_free and (self.count >= self.bounds.min_tokens or likeliest not in self.ends)
+        )
 
     def _possible(self, logits: Float[Tensor, " V"]) -> Float[Tensor, " V"]:
         """The logits, minus infinity where a token may not come, changed by what is favoured."""

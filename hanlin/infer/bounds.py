@@ -34,7 +34,12 @@ class Bounds:
 
     def is_active(self, count: int) -> bool:
         """Whether anything changes for the token after the answer's first `count`."""
-        return count < self.min_tokens or any(len(ids) for ids in (self.allowed, self.banned, self.favoured))
+        return count < self.min_tokens or self.is_choosy
+
+    @property
+    def is_choosy(self) -> bool:
+        """Some tokens may never come, or are favoured."""
+        return any(len(ids) for ids in (self.allowed, self.banned, self.favoured))
 
     def apply(self, logits: Float[Tensor, " V"], count: int) -> None:
         """Change the logits in place for the token after the answer's first `count`."""

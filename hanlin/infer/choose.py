@@ -158,13 +158,18 @@ def choose(
     return int(tokens[draw(shares, chance)])
 
 
-def report(logits: Float[Tensor, " V"], token: int, top: int | None, drawable: int) -> tuple[float, tuple[Top, ...]]:
+def report(
+    logits: Float[Tensor, " V"], token: int, top: int | None, drawable: int, total: float | None = None
+) -> tuple[float, tuple[Top, ...]]:
     """The model's own log-probability of a token, and of the `top` likeliest among the first `drawable`.
+
+    Args:
+        total: the logits' logsumexp, where it is known.
 
     Raises:
         WeightsError: the logits are not numbers.
     """
-    total = float(torch.logsumexp(logits, 0))
+    total = float(torch.logsumexp(logits, 0)) if total is None else total
     if not -float("inf") < total < float("inf"):
         fix = "the weights are damaged, or too large for this precision: fetch them again or use --dtype float32"
         raise WeightsError(f"the model answers {total} instead of probabilities", fix)

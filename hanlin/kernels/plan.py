@@ -194,6 +194,28 @@ class Said(NamedTuple):
     """(wanted, width), float32: the residual stream after the last norm."""
 
 
+class Survey(NamedTuple):
+    """What is always wanted of rows of logits."""
+
+    totals: np.ndarray
+    """Of each the logarithm of the sum of their powers of e, float64; no number where one of them is none."""
+    likeliest: np.ndarray
+    """Of each the first one of the greatest, int32."""
+
+
+def survey(logits: np.ndarray, drawable: int) -> Survey:
+    """Of logits (rows, V), float32; the likeliest of the first `drawable`."""
+    rows, count = logits.shape
+    if not rows:
+        return Survey(np.empty(0, np.float64), np.empty(0, np.int32))
+    source = matter(logits)
+    if source.stride != count or not 0 < drawable <= count:
+        raise ValueError(f"{drawable} of {count} logits, whose rows lie {source.stride} apart")
+    found = Survey(np.empty(rows, np.float64), np.empty(rows, np.int32))
+    library().hanlin_survey(source.place, rows, count, drawable, *map(place, found))
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A decoder, compiled."""

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from hanlin import kernels
-from hanlin.core.errors import RefusedError
+from hanlin.core.errors import ConfigError, RefusedError
 from hanlin.core.plugins import find, names
 from hanlin.kernels.kv import STORES
 from hanlin.kernels.library import PATHS, library
-from hanlin.kernels.plan import Plan
+from hanlin.kernels.plan import Plan, survey
 from hanlin.model.adapters import lora
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.compiled import Compiled
@@ -153,3 +153,25 @@ def test_an_adapter_is_refused_until_it_is_merged() -> None:
     lora.add(network, AdapterSettings(), torch.Generator().manual_seed(0))
     with pytest.raises(RefusedError, match="merge"):
         compiled(network, 64)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_always_wanted_of_logits_is_what_torch_finds(path: str) -> None:
+    try:
+        kernels.choose(path)
+    except ConfigError as error:
+        pytest.skip(str(error.what))
+    draw = np.random.default_rng(0)
+    for count, drawable in ((1, 1), (97, 97), (1024, 1000), (49_152, 49_000)):
+        logits = (draw.standard_normal((5, count)) * 9).astype(np.float32)
+        logits[1] = 3.25  # the first of equals
+        logits[2, 0] = 80
+        logits[3] -= 1000
+        totals, likeliest = survey(logits, drawable)
+        want = torch.from_numpy(logits).double().logsumexp(1).numpy()
+        np.testing.assert_allclose(totals, want, rtol=1e-6, atol=2e-6)
+        assert likeliest.tolist() == torch.from_numpy(logits)[:, :drawable].argmax(1).tolist()
+        for bad in (np.nan, np.inf):
+            logits[4, -1] = bad
+            assert np.isnan(survey(logits, drawable).totals).tolist() == [False] * 4 + [True]
+    kernels.choose("")

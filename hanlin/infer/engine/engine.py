@@ -16,7 +16,7 @@ import torch
 
 from hanlin.core.errors import CapacityError, HanlinError, RefusedError
 from hanlin.core.machine import allowed_memory
-from hanlin.infer.answer import Answer
+from hanlin.infer.answer import Answer, Known
 from hanlin.infer.bounds import check
 from hanlin.infer.engine.guess import MOST, Guesser
 from hanlin.infer.engine.pages import SIZE, Pages
@@ -26,7 +26,7 @@ from hanlin.infer.engine.settings import EngineSettings
 from hanlin.infer.event import Event
 from hanlin.infer.guide import guide
 from hanlin.infer.room import room
-from hanlin.kernels.plan import Plan
+from hanlin.kernels.plan import Plan, survey
 from hanlin.text.tokenizer import Tokenizer
 
 ALONE = 4
@@ -273,7 +273,9 @@ class Engine:
 
     def _emit(self, parts: list[Part], logits: np.ndarray) -> list[Emitted]:
         events = [self._cut(sequence) for sequence in self._late]
-        rows = iter(torch.from_numpy(logits))
+        found = survey(logits, self.drawable)
+        known = map(Known, found.totals.tolist(), found.likeliest.tolist())
+        rows = zip(torch.from_numpy(logits), known, strict=True)
         for part in parts:
             sequence = part.sequence
             sequence.advance(part.size, self.pages)
@@ -288,12 +290,12 @@ class Engine:
         self._clear()
         return events
 
-    def _say(self, sequence: Sequence, rows: list[torch.Tensor]) -> Iterator[Event]:
+    def _say(self, sequence: Sequence, rows: list[tuple[torch.Tensor, Known]]) -> Iterator[Event]:
         """The next token, and as many of the guessed ones behind it as are what would have been chosen."""
         answer, guess = sequence.answer, sequence.guess
         sequence.guess, right = [], 0
-        for row, guessed in zip(rows, [*guess, None], strict=True):
-            yield answer.take(row, sequence.dropped)
+        for (row, known), guessed in zip(rows, [*guess, None], strict=True):
+            yield answer.take(row, sequence.dropped, known)
             sequence.dropped = 0
             if answer.finish is not None or answer.tokens[-1] != guessed:
                 break

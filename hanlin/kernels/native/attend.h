@@ -174,4 +174,4 @@ void merge(Partial& whole, const Partial& part, int64_t width) {
     whole.most = most;
 }
 
-const FloatWork FLOATS{norm, gate, turn, add, cap, multiply_floats, keep_position, attend, merge, exponential};
+const FloatWork FLOATS{norm, gate, turn, add, cap, multiply_floats, keep_position, attend, merge, exponential, survey};

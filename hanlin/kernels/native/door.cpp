@@ -86,3 +86,8 @@ DOOR void hanlin_walk(const Plan* plan, const Cache* cache, const Batch* batch) 
 DOOR void hanlin_unembed(const Plan* plan, const float* seen, int64_t stride, int64_t count, float* logits) {
     unembed(*plan, seen, stride, count, logits);
 }
+
+DOOR void hanlin_survey(const float* logits, int64_t rows, int64_t count, int64_t drawable, double* totals,
+                        int32_t* likeliest) {
+    survey(logits, rows, count, drawable, totals, likeliest);
+}

@@ -136,3 +136,32 @@ void multiply_floats(const Matrix& w, const float* x, int64_t stride, int64_t be
                           out.stride, count, out.adds);
     }
 }
+
+// Sums of 1,024 in sixteen lanes, and those added up in float64.
+Survey survey(const float* logits, int64_t count, int64_t drawable) {
+    Floats lanes = all(float_of(0xFF800000u));
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) lanes = greater(some(logits + i, 16), lanes);
+    float most = greatest(lanes);
+    for (; i < count; ++i) most = logits[i] > most ? logits[i] : most;
+    double sum = 0.0;
+    for (int64_t begin = 0; begin < count; begin += 1024) {
+        Floats part = all(0.0f);
+        for (int64_t at = begin; at < begin + 1024 && at < count; at += LANES) {
+            const int64_t here = count - at < LANES ? count - at : LANES;
+            alignas(64) float line[16] = {};
+            for (int64_t j = 0; j < here; ++j) line[j] = exponential(logits[at + j] - most);
+            part = added(part, some(line, 16));
+        }
+        sum += total(part);
+    }
+    float best = float_of(0xFF800000u);
+    if (drawable == count) {
+        best = most;
+    } else {
+        for (int64_t at = 0; at < drawable; ++at) best = logits[at] > best ? logits[at] : best;
+    }
+    int32_t likeliest = 0;
+    while (likeliest + 1 < drawable && logits[likeliest] != best) ++likeliest;
+    return {most + __builtin_log(sum), likeliest};
+}

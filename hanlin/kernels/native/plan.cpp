@@ -330,6 +330,14 @@ void unembed(const Plan& plan, const float* seen, int64_t stride, int64_t count,
         for_each(count, [&](int64_t i) { path().floats->cap(logits + i * most, plan.cap, most); });
 }
 
+void survey(const float* logits, int64_t rows, int64_t count, int64_t drawable, double* totals, int32_t* likeliest) {
+    for_each(rows, [&](int64_t row) {
+        const Survey found = path().floats->survey(logits + row * count, count, drawable);
+        totals[row] = found.total;
+        likeliest[row] = found.likeliest;
+    });
+}
+
 void walk(const Plan& plan, const Cache& cache, const Batch& batch) {
     static thread_local Scratch scratch;
     if (batch.count) Walk(plan, cache, batch, scratch).run();

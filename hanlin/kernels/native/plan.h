@@ -55,6 +55,12 @@ struct Partial {  // of a softmax over a chunk: the greatest score, the sum of e
     float* values;
 };
 
+// What is always wanted of a row of logits.
+struct Survey {
+    double total;      // the logarithm of the sum of their powers of e; no number where one of them is none
+    int32_t likeliest;  // of the first `drawable`, the first one of the greatest
+};
+
 struct FloatWork {
     void (*norm)(const Norm& norm, const float* x, int64_t width, float* out);
     void (*gate)(int32_t act, const float* gate, const float* up, int64_t width, float* out);  // up may be none
@@ -69,6 +75,7 @@ struct FloatWork {
     void (*attend)(const Queries& queries, int64_t count, int64_t begin, Partial* partials);
     void (*merge)(Partial& whole, const Partial& part, int64_t width);
     float (*power)(float x);  // e to the x
+    Survey (*survey)(const float* logits, int64_t count, int64_t drawable);
 };
 
 // What an op does; `from` and `to` are buffers of rows, 0 is the residual stream.
@@ -131,6 +138,8 @@ struct Batch {
 
 // Logits of rows of the stream after the last norm.
 void unembed(const Plan& plan, const float* seen, int64_t stride, int64_t count, float* logits);
+
+void survey(const float* logits, int64_t rows, int64_t count, int64_t drawable, double* totals, int32_t* likeliest);
 
 void walk(const Plan& plan, const Cache& cache, const Batch& batch);
 
