@@ -8,8 +8,9 @@ print("".join(event.text for event in model.chat([{"role": "user", "content": "W
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, overload
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -18,7 +19,9 @@ from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedErr
 from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
 from hanlin.infer import score as scoring
+from hanlin.infer.choices import Choice, logprobs, rate, whole_texts
 from hanlin.infer.constraint import Constraint
+from hanlin.infer.embed import Pooling, embed
 from hanlin.infer.engine import Engine, EngineSettings, Request
 from hanlin.infer.event import Event
 from hanlin.infer.generate import generate
@@ -265,20 +268,67 @@ class Model:
         self._check_length(len(tokens))
         return next_token(self.network, tokens, k, min(self.config.vocabulary, self.tokenizer.vocab_size))
 
-    def score(self, text: str, window: int | None = None, stride: int | None = None) -> Score:
-        """Log-likelihood, perplexities and bits per byte of a text of any length.
+    def embed(self, texts: Sequence[str], pooling: Pooling = "mean") -> Float[np.ndarray, "N D"]:
+        """A vector of length 1 for each text: the product of two is their cosine.
 
         Args:
-            text: data; nothing in it is read as a special token.
+            pooling: the "mean" over all positions, or the "last" one's, which has seen the whole text.
+
+        Raises:
+            DataError: a text is empty.
+            CapacityError: a text exceeds the context window.
+        """
+        for text in texts:
+            self._check_length(len(self.encode(text, Sampling())))
+        return embed(self.network, self.tokenizer, texts, pooling)
+
+    def logprobs(self, texts: Sequence[str]) -> list[list[tuple[int, float]]]:
+        """Each text's tokens with their log-probabilities (nats), each given all before it; the first given BOS or EOS.
+
+        Raises:
+            CapacityError: a text exceeds the context window.
+            RefusedError: the tokenizer has neither BOS nor EOS to begin with.
+        """
+        ids = [self.encode(text, Sampling()) for text in texts]
+        for one in ids:
+            self._check_length(len(one))
+        return logprobs(self.network, self.tokenizer, ids)
+
+    @overload
+    def score(self, text: str, choices: None = None, *, window: int | None = None, stride: int | None = None) -> Score:
+        pass
+
+    @overload
+    def score(self, text: str, choices: Sequence[str]) -> list[Choice]:
+        pass
+
+    def score(
+        self,
+        text: str,
+        choices: Sequence[str] | None = None,
+        *,
+        window: int | None = None,
+        stride: int | None = None,
+    ) -> Score | list[Choice]:
+        """How well the model knows a text of any length; or, with choices, how well each of them goes on from it.
+
+        Args:
+            text: data; nothing in it is read as a special token. With choices special tokens are read as such.
+            choices: texts that differ, such as [" yes", " no"]; they join the text without anything between. It is
+                read once, however many there are.
             window: tokens seen at once; None for the context window, at most 2,048.
             stride: tokens each window after the first predicts; None for as many as the window, without overlap.
 
         Raises:
-            ConfigError: the stride does not fit the window.
-            CapacityError: the window exceeds the context window.
+            ConfigError: the stride does not fit the window; choices are none, not different or empty.
+            CapacityError: the window, or text and choice, exceed the context window.
             DataError: the text is empty.
             RefusedError: the tokenizer has neither BOS nor EOS to begin with.
         """
+        if choices is not None:
+            for ids in whole_texts(self.tokenizer, text, choices):
+                self._check_length(len(ids) - 1)
+            return rate(self.network, self.tokenizer, text, choices)
         *_, whole = self.scores([text], window, stride)
         return whole
 

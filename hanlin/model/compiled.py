@@ -3,6 +3,8 @@
 Generation does not come this way, see `hanlin.infer.engine`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +16,8 @@ from hanlin.kernels.plan import Plan
 from hanlin.model.config import Shape
 from hanlin.model.decoder import Decoder
 
+BRANCHES = 16
+"""Texts of one beginning in one pass: each has blocks of its own for keys and values."""
 ROWS = 512
 """Positions in one pass: enough to keep the cores busy, few enough that memory does not grow with the text."""
 
@@ -47,11 +51,41 @@ class Compiled:
         seen = [self._read(kv, table, row.numpy()) for row in tokens.cpu()]
         return torch.from_numpy(np.stack(seen))
 
-    def _read(self, kv: KVBlocks, table: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    def branches(self, beginning: Int[Tensor, " P"], ends: Sequence[Int[Tensor, " _"]]) -> list[Float[Tensor, "_ D"]]:
+        """The same at each position of several texts that begin alike; the beginning is read once."""
+        whole, rest = divmod(len(beginning), KVBlocks.SIZE)
+        each = -(-(rest + max(map(len, ends), default=1)) // KVBlocks.SIZE)
+        kv = self.plan.blocks(whole + 1 + BRANCHES * each)
+        if len(beginning):
+            self._read(kv, np.arange(whole + 1, dtype=np.int32)[None], beginning.numpy())
+        found: list[Tensor] = []
+        while len(found) < len(ends):
+            some = _some([end.numpy() for end in ends[len(found) : len(found) + BRANCHES]])
+            own = whole + 1 + np.arange(len(some) * each).reshape(len(some), each)
+            tables = np.concatenate((np.tile(np.arange(whole), (len(some), 1)), own), 1).astype(np.int32)
+            if rest:
+                for block in own[:, 0]:
+                    kv.copy(whole, int(block))
+            found += map(torch.from_numpy, self._branch(kv, tables, len(beginning), some))
+        return found
+
+    def _branch(self, kv: KVBlocks, tables: np.ndarray, first: int, ends: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if len(ends) == 1:
+            return [self._read(kv, tables, ends[0], first)]
+        lengths = [len(end) for end in ends]
+        positions = np.concatenate([np.arange(first, first + length) for length in lengths])
+        owners, tokens = np.repeat(np.arange(len(ends)), lengths), np.concatenate(ends)
+        said = self.plan.walk(
+            kv, tokens, positions, owners, tables, np.arange(len(tokens)), has_logits=False, has_seen=True
+        )
+        assert said.seen is not None
+        return np.split(said.seen, np.cumsum(lengths)[:-1])
+
+    def _read(self, kv: KVBlocks, table: np.ndarray, tokens: np.ndarray, first: int = 0) -> np.ndarray:
         parts = []
         for begin in range(0, len(tokens), ROWS):
             some = tokens[begin : begin + ROWS]
-            here, positions = np.arange(len(some)), np.arange(begin, begin + len(some))
+            here, positions = np.arange(len(some)), np.arange(first + begin, first + begin + len(some))
             said = self.plan.walk(
                 kv, some, positions, np.zeros_like(here), table, here, has_logits=False, has_seen=True
             )
@@ -68,6 +102,12 @@ class Compiled:
     def bytes(self) -> int:
         """Memory the weights take."""
         return self.plan.bytes
+
+
+def _some(ends: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """As many of the first ones as fit into a pass, and at least one."""
+    count = int((np.cumsum([len(end) for end in ends]) <= ROWS).sum())
+    return ends[: max(1, count)]
 
 
 Network = Decoder | Compiled
