@@ -79,7 +79,9 @@ def by_torch_with_rows_in_bytes(checkpoint: Checkpoint, monkeypatch: pytest.Monk
     routers = {id(weight) for name, weight in checkpoint.network.named_parameters() if "router" in name}
 
     def rounded(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        scale = x.abs().amax(-1, keepdim=True) / 127
+        size = x.abs()
+        most, usual = size.amax(-1, keepdim=True), 4 * size.mean(-1, keepdim=True)
+        scale = usual.maximum(most / 256).minimum(most) / 127
         return multiply(x if id(weight) in routers else (x / scale).round() * scale, weight, bias)
 
     with monkeypatch.context() as patched:
@@ -147,7 +149,7 @@ def test_a_folder_packed_matrix_by_matrix_is_the_network_packed(model: Checkpoin
     except RefusedError as error:
         pytest.skip(error.what)
     found = load_native(tmp_path / "model", LENGTH, bits=bits)
-    assert found.kind == {8: "int8", 4: "int4", 32: "float32"}[bits]
+    assert set(found.kind.split()) == {8: {"int8"}, 4: {"int4", "int8"}, 32: {"float32"}}[bits]  # a head has eight
     np.testing.assert_array_equal(
         by_plan(found.plan), by_plan(compiled(load(tmp_path / "model").network, LENGTH, bits))
     )

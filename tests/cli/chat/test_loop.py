@@ -159,7 +159,7 @@ def test_wrong_options_are_two_lines_and_code_2_before_any_model_is_opened(
 def test_a_model_without_a_template_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model = FakeTalker()
     model.tokenizer = replace(tiny.tokenizer(), template=None)
-    monkeypatch.setattr("hanlin.cli.models.open_model", lambda name: model)
+    monkeypatch.setattr("hanlin.cli.models.open_model", lambda *given: model)
     with pytest.raises(RefusedError, match="no chat template") as caught:
         open_talk("fake", None)
     assert "--template FILE" in caught.value.fix
@@ -173,7 +173,7 @@ def test_what_is_given_beside_load_takes_the_place_of_what_was_saved(
     run(talk, "/params temperature=0.5 top_k=7", Words("en"))
     run(talk, f"/save {tmp_path / 'c.json'}", Words("en"))
     went_on: list[Talk] = []
-    monkeypatch.setattr("hanlin.cli.chat.loop.open_talk", lambda name, template: Talk(FakeTalker()))
+    monkeypatch.setattr("hanlin.cli.chat.loop.open_talk", lambda *given: Talk(FakeTalker()))
     monkeypatch.setattr(Loop, "run", lambda self, talk: went_on.append(talk) or 0)
     for flags in ([], ["--temperature", "1", "--system", "new"]):
         monkeypatch.setattr(sys, "argv", ["hanlin", "chat", "--load", str(tmp_path / "c.json"), *flags])
