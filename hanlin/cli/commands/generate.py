@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from hanlin.infer.sampling import Sampling
 @options(Sampling, skip=BY_TOKEN)
 @allowed_options
 @dtype_option
+@click.option("--receipt", metavar="FILE", type=Path, help="Write what `hanlin replay` proves the answer with.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
 def command(
     name: str | None,
@@ -30,6 +32,7 @@ def command(
     chat: bool,
     system: str | None,
     dtype: str | None,
+    receipt: Path | None,
     is_json: bool,
     allowed: Allowed,
     **given: Any,
@@ -73,15 +76,25 @@ def command(
     timed = Timed(holder.answer(tokens, sampling, constraint), sampling.n)
     if not is_json:
         print_text(timed, holder.tokenizer, sampling)
-        return
-    for _ in timed:
+    for _ in timed if is_json else ():
         pass
-    told = as_object(
-        timed, holder.tokenizer, sampling, model=holder.name, prompt_tokens=len(tokens), load_seconds=load_seconds
-    )
-    if constraint:
-        told["constraint"] = {constraint.kind: constraint.source}
-    click.echo(json.dumps(told, ensure_ascii=False))
+    if receipt is not None:
+        _keep(receipt, holder, dtype, tokens, sampling, constraint, timed)
+    if is_json:
+        about = {"model": holder.name, "prompt_tokens": len(tokens), "load_seconds": load_seconds}
+        told = as_object(timed, holder.tokenizer, sampling, **about)
+        told |= {"constraint": {constraint.kind: constraint.source}} if constraint else {}
+        click.echo(json.dumps(told, ensure_ascii=False))
+
+
+def _keep(path: Path, model: Any, dtype: str | None, tokens: Any, sampling: Any, constraint: Any, timed: Any) -> None:
+    """Write the receipt of the answers that came."""
+    from hanlin.core.run import replacing
+    from hanlin.infer.receipt import receipt
+
+    paper = receipt(model, dtype, tokens, sampling, constraint, [answer.events for answer in timed.answers])
+    with replacing(path) as sink:
+        sink.write(json.dumps(paper, ensure_ascii=False, indent=1).encode())
 
 
 def read_prompt(prompt: str | None) -> str:
