@@ -17,6 +17,20 @@ class Top:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A token of a prompt, and what the model thought of it before it came."""
+
+    token: int
+    """Its id."""
+    logprob: float
+    """Its log-probability in nats."""
+    rank: int
+    """1 if no token was likelier."""
+    top: tuple[Top, ...] = ()
+    """The likeliest tokens at this place, if they were asked for."""
+
+
+@dataclass(frozen=True)
 class Event:
     """A token was chosen. The texts of one answer's events, joined, are the answer."""
 

@@ -20,10 +20,11 @@ from hanlin.infer.answer import Answer, Known
 from hanlin.infer.bounds import check
 from hanlin.infer.engine.guess import MOST, Guesser
 from hanlin.infer.engine.pages import SIZE, Pages
+from hanlin.infer.engine.rate import places
 from hanlin.infer.engine.request import Request
 from hanlin.infer.engine.sequence import Sequence
 from hanlin.infer.engine.settings import EngineSettings
-from hanlin.infer.event import Event
+from hanlin.infer.event import Event, Place
 from hanlin.infer.guide import guide
 from hanlin.infer.room import room
 from hanlin.kernels.plan import Plan, survey
@@ -35,12 +36,18 @@ MOST_ROWS = 16
 """Rows of answers and guesses in a step up to which guesses are made: beyond, a row costs what it costs alone."""
 
 
+RATED = 128
+"""Tokens of a prompt in a step whose log-probabilities are told: each has a row of logits in memory."""
+
+
 class Emitted(NamedTuple):
-    """An event, and whose; or what went wrong with a request, which is over then. The others go on."""
+    """An event or places of the prompt, and whose; or what went wrong with a request, which is over then."""
 
     handle: int
     event: Event | None
     error: HanlinError | None = None
+    places: tuple[Place, ...] = ()
+    """What was asked of the prompt, from `rated_from` on, in order; before the first event."""
 
 
 class Part(NamedTuple):
@@ -104,6 +111,9 @@ class Engine:
         if -(-(wanted + MOST) // SIZE) > self.kv.count:
             what = f"{wanted:,} positions need more than the {self.kv.count:,} blocks of {SIZE} there are"
             raise CapacityError(what, "ask for fewer tokens, or give the engine more kv_blocks")
+        if request.prompt_logprobs is not None and wanted < len(request.prompt):
+            what = f"{len(request.prompt):,} tokens of a prompt cannot be told of: its beginning is forgotten"
+            raise CapacityError(what, f"give at most {wanted:,} tokens")
         handle, leader = next(self._handles), None
         seconds = request.deadline_seconds
         deadline = None if seconds is None else time.monotonic() + seconds
@@ -112,6 +122,8 @@ class Engine:
             answer = Answer(index, seed, request.prompt, self.drawable, self.tokenizer, sampling, own)
             guesser = Guesser(request.prompt) if self.settings.speculates else None
             sequence = Sequence(handle, request, answer, guesser, deadline, leader)
+            is_told = request.prompt_logprobs is not None and leader is None
+            sequence.rated = max(1, request.rated_from) if is_told else len(request.prompt)
             if wanted < len(request.prompt):
                 sequence.forget(wanted // 2, self.pages)
             leader = leader or sequence
@@ -154,8 +166,8 @@ class Engine:
                         continue
                     if one.error is not None:
                         raise one.error
-                    assert one.event is not None
-                    yield one.event
+                    if one.event is not None:
+                        yield one.event
         finally:
             self.cancel(handle)
 
@@ -192,7 +204,7 @@ class Engine:
                     break  # nobody overtakes who waits for memory
                 if not self._admit(sequence):
                     continue
-            count = min(sequence.pending, left)
+            count = min(sequence.pending, left, RATED if sequence.is_rated else left)
             if self._has_room(sequence, count):
                 parts.append(Part(sequence, count, is_asked=count == sequence.pending))
                 left -= count
@@ -251,10 +263,11 @@ class Engine:
             return np.empty((0, self.plan.vocabulary), np.float32)
         tokens, positions, owners, wanted = [], [], [], []
         for owner, part in enumerate(parts):
-            some = part.sequence.next_tokens(part.size)
+            some, first = part.sequence.next_tokens(part.size), len(tokens)
+            wanted += [first + row - part.sequence.computed for row in part.sequence.rows(part.size)]
             if part.is_asked:
-                first = len(tokens) + part.size - 1
-                wanted += range(first, first + 1 + len(part.sequence.guess))
+                last = first + part.size - 1
+                wanted += range(last, last + 1 + len(part.sequence.guess))
             tokens += some
             positions += range(part.sequence.computed, part.sequence.computed + len(some))
             owners += [owner] * len(some)
@@ -274,21 +287,34 @@ class Engine:
     def _emit(self, parts: list[Part], logits: np.ndarray) -> list[Emitted]:
         events = [self._cut(sequence) for sequence in self._late]
         found = survey(logits, self.drawable)
-        known = map(Known, found.totals.tolist(), found.likeliest.tolist())
-        rows = zip(torch.from_numpy(logits), known, strict=True)
+        known = list(map(Known, found.totals.tolist(), found.likeliest.tolist()))
+        rows, place = torch.from_numpy(logits), 0
         for part in parts:
             sequence = part.sequence
-            sequence.advance(part.size, self.pages)
-            if not part.is_asked:
-                continue
-            asked = [next(rows) for _ in range(1 + len(sequence.guess))]
+            told = slice(place, place + len(sequence.rows(part.size)))
+            asked = slice(told.stop, told.stop + (1 + len(sequence.guess)) * part.is_asked)
+            place = asked.stop
             try:
-                events.extend(Emitted(sequence.handle, event) for event in self._say(sequence, asked))
+                events.extend(self._tell(sequence, part.size, logits[told], known[told]))
+                sequence.advance(part.size, self.pages)
+                if part.is_asked:
+                    pairs = list(zip(rows[asked], known[asked], strict=True))
+                    events.extend(Emitted(sequence.handle, event) for event in self._say(sequence, pairs))
             except HanlinError as error:
                 events.append(Emitted(sequence.handle, None, error))
                 self.cancel(sequence.handle)
         self._clear()
         return events
+
+    def _tell(self, sequence: Sequence, size: int, logits: np.ndarray, known: list[Known]) -> Iterator[Emitted]:
+        """What was asked of the prompt's own tokens."""
+        rows, count = sequence.rows(size), sequence.request.prompt_logprobs
+        if not rows or count is None:
+            return
+        tokens = sequence.request.prompt[rows.start + 1 : rows.stop + 1]
+        told = places(logits, tokens, [one.total for one in known], count, self.drawable)
+        sequence.rated = rows.stop + 1
+        yield Emitted(sequence.handle, None, places=tuple(told))
 
     def _say(self, sequence: Sequence, rows: list[tuple[torch.Tensor, Known]]) -> Iterator[Event]:
         """The next token, and as many of the guessed ones behind it as are what would have been chosen."""

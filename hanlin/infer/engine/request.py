@@ -16,6 +16,10 @@ class Request:
     """How to choose."""
     constraint: Constraint | None = None
     """What the answers must be."""
+    prompt_logprobs: int | None = None
+    """Also tell what the model thinks of the prompt's own tokens, and this many likeliest ones at each place."""
+    rated_from: int = 1
+    """The first of the prompt's tokens it is told of, at least 1; what stands before may have been read for others."""
     priority: int = 0
     """Higher ones are computed first, and lose their memory last."""
     deadline_seconds: float | None = None

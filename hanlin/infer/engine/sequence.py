@@ -35,6 +35,8 @@ class Sequence:
     """How many of its blocks are known by their content."""
     name: Hash = b""
     """Of the last one of these."""
+    rated: int = 0
+    """The next token of the prompt whose log-probability is to be told; all of them are once it is the length."""
     guess: list[int] = field(default_factory=list)
     """Tokens guessed to follow, to be checked in this step."""
     dropped: int = 0
@@ -62,6 +64,16 @@ class Sequence:
         """It has had its last event."""
         return self.answer.finish is not None or self.is_cancelled
 
+    @property
+    def is_rated(self) -> bool:
+        """Tokens of its prompt are still to be told of."""
+        return self.rated < len(self.request.prompt)
+
+    def rows(self, size: int) -> range:
+        """Of the next `size` tokens to compute those whose logits tell of a token of the prompt."""
+        end = self.computed + size
+        return range(max(self.computed, self.rated - 1), min(end, len(self.request.prompt) - 1))
+
     def next_tokens(self, count: int) -> list[int]:
         """The next tokens to compute, the guessed ones behind them."""
         first = self.begin + self.computed
@@ -79,7 +91,8 @@ class Sequence:
     def begin_from(self, pages: Pages) -> None:
         """Take over what others computed of the same beginning; the last token is always computed anew."""
         tokens = self.answer.tokens[self.begin :]
-        known: list[Hash] = hashes(tokens[: len(tokens) - 1]) if pages.keeps else []
+        readable = min(len(tokens), self.rated) - 1 if self.is_rated else len(tokens) - 1
+        known: list[Hash] = hashes(tokens[:readable]) if pages.keeps else []
         self.blocks = pages.find(known)
         self.named = len(self.blocks)
         self.name = known[self.named - 1] if self.named else b""
