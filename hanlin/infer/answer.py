@@ -63,7 +63,7 @@ class Answer:
         self.dry = Dry(self.tokens, tokenizer, sampling)
         self.spared = self.ends | line_break(tokenizer) if sampling.xtc_probability else self.ends
         self.guide = guide
-        self.stream = tokenizer.stream(skip_special=True, goes_on=guide is not None)
+        self.stream = tokenizer.stream(goes_on=guide is not None, shown=sampling.shown_tokens)
         self.watch = StopWatch(sampling.stop)
 
     @torch.inference_mode()

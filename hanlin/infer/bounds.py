@@ -66,6 +66,7 @@ def check(sampling: Sampling, drawable: int) -> None:
         "logit_bias": tuple(sampling.logit_bias),
         "allowed_tokens": sampling.allowed_tokens,
         "banned_tokens": sampling.banned_tokens,
+        "shown_tokens": sampling.shown_tokens,
     }
     for name, tokens in named.items():
         for token in tokens:

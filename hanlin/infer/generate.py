@@ -33,6 +33,7 @@ def generate(
     prompt: Sequence[int],
     sampling: Sampling,
     constraint: Constraint | None = None,
+    guided: Guide | None = None,
 ) -> Iterator[Event]:
     """Answers to a prompt, event by event. Errors come at the call, before any work.
 
@@ -42,6 +43,7 @@ def generate(
         prompt: ids, special ones included.
         sampling: how to choose.
         constraint: what the answers must be. One that `max_tokens` or a stop text cuts is only the beginning of it.
+        guided: the constraint, if it has been read already.
 
     Raises:
         ConfigError: the settings name ids outside the vocabulary, or the constraint cannot be satisfied.
@@ -54,7 +56,8 @@ def generate(
         raise RefusedError("the prompt is empty", "write something, or start from an id: prompt=[…]")
     drawable = min(network.config.vocabulary, tokenizer.vocab_size)
     check(sampling, drawable)
-    guided = guide(constraint, tokenizer, drawable) if constraint else None
+    if constraint and guided is None:
+        guided = guide(constraint, tokenizer, drawable)
     wanted = room(len(prompt), sampling, network.config.context)
     _check_memory(network, sampling.n, wanted)
     return _events(network, tokenizer, list(prompt), sampling, wanted, guided)

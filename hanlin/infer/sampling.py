@@ -69,6 +69,8 @@ class Sampling(Settings):
     """If given, only these token ids may come; name an end token among them for answers that end by themselves."""
     banned_tokens: tuple[Token, ...] = ()
     """Token ids that never come."""
+    shown_tokens: tuple[Token, ...] = ()
+    """Special tokens whose text is shown, such as one that opens a tool call; the others are left out of the text."""
     stop: tuple[str, ...] = ()
     """End the answer before this text; may be given several times."""
     seed: int | None = Field(default=None, ge=0, lt=SEEDS)

@@ -157,14 +157,14 @@ class Tokenizer:
         stream = self.stream(skip_special=skip_special)
         return stream.push(*tokens) + stream.finish()
 
-    def stream(self, *, skip_special: bool = True, goes_on: bool = False) -> TextStream:
+    def stream(self, *, skip_special: bool = True, goes_on: bool = False, shown: Sequence[int] = ()) -> TextStream:
         """A decoder for tokens that arrive one by one.
 
-        `skip_special` leaves special tokens out of the text; with `goes_on` the first token is spelled as in the middle
-        of a text, so SentencePiece's leading space stays.
+        `skip_special` leaves special tokens out of the text, but for those `shown`; with `goes_on` the first token is
+        spelled as in the middle of a text, so SentencePiece's leading space stays.
         """
         middle = replace(self._spelling, first=self._spelling.later, drops_spaces=0)
-        skipped = self._special if skip_special else frozenset()
+        skipped = self._special.difference(shown) if skip_special else frozenset[int]()
         return TextStream(middle if goes_on else self._spelling, self._piece, skipped)
 
     def chat(

@@ -25,7 +25,7 @@ from hanlin.infer.engine.request import Request
 from hanlin.infer.engine.sequence import Sequence
 from hanlin.infer.engine.settings import EngineSettings
 from hanlin.infer.event import Event, Place
-from hanlin.infer.guide import guide
+from hanlin.infer.guide import Guide, guide
 from hanlin.infer.room import room
 from hanlin.kernels.plan import Plan, survey
 from hanlin.text.tokenizer import Tokenizer
@@ -92,10 +92,13 @@ class Engine:
         self.running: list[Sequence] = []
         self.counts = Counts()
         self._late: list[Sequence] = []
+        self._begun: list[Sequence] = []
         self._handles = itertools.count()
 
-    def submit(self, request: Request) -> int:
+    def submit(self, request: Request, guided: Guide | None = None) -> int:
         """Take a request; the number by which it is known. Its events come from `step`.
+
+        `guided` is its constraint, if that has been read already.
 
         Raises:
             ConfigError: the settings name ids outside the vocabulary, or the constraint cannot be satisfied.
@@ -106,7 +109,8 @@ class Engine:
             raise RefusedError("the prompt is empty", "write something, or start from an id: prompt=[…]")
         sampling = request.sampling
         check(sampling, self.drawable)
-        guided = guide(request.constraint, self.tokenizer, self.drawable) if request.constraint else None
+        if request.constraint and guided is None:
+            guided = guide(request.constraint, self.tokenizer, self.drawable)
         wanted = room(len(request.prompt), sampling, self.context)
         if -(-(wanted + MOST) // SIZE) > self.kv.count:
             what = f"{wanted:,} positions need more than the {self.kv.count:,} blocks of {SIZE} there are"
@@ -141,6 +145,13 @@ class Engine:
     def is_idle(self) -> bool:
         """There is nothing to do."""
         return not self.running and not self.waiting
+
+    def reading(self) -> Iterator[tuple[int, int, int]]:
+        """Of each request whose prompt is being read: its handle, tokens read, and of these found, read for others."""
+        begun, self._begun = self._begun, []
+        for one in (*begun, *self.running):
+            if one.leader is None and (one in begun or not one.answer.count):
+                yield one.handle, one.computed, one.found
 
     def step(self) -> list[Emitted]:
         """Compute the next tokens of all that go on, and end what cannot go on."""
@@ -222,6 +233,8 @@ class Engine:
         if leader is not None and not leader.is_finished and not leader.answer.count:
             return False
         sequence.begin_from(self.pages)
+        sequence.found = sequence.computed
+        self._begun.append(sequence)
         self.counts.found += sequence.computed
         sequence.is_running = True
         self.waiting.remove(sequence)

@@ -30,6 +30,8 @@ class Sequence:
     """Tokens before this one are forgotten (overflow = slide)."""
     computed: int = 0
     """Tokens from `begin` on whose keys and values are there."""
+    found: int = 0
+    """Of these, those that had been computed before it came, or came again."""
     blocks: list[int] = field(default_factory=list)
     named: int = 0
     """How many of its blocks are known by their content."""

@@ -1,0 +1,1 @@
+"""HTTP: models of this machine behind the API that OpenAI's clients speak, and more. See docs/serve.md."""

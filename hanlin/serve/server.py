@@ -1,0 +1,113 @@
+"""What a running server holds: models, gates, state, counts. Routes get it from their request."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from starlette.requests import ClientDisconnect, Request
+
+from hanlin.serve.answering import ClientGone, Gate
+from hanlin.serve.errors import BodyError, BusyError
+from hanlin.serve.keeper import Ticket
+from hanlin.serve.keys import Keys
+from hanlin.serve.metrics import Metrics
+from hanlin.serve.pool import Pool, Served
+from hanlin.serve.settings import ServeSettings
+from hanlin.serve.state import State
+
+
+@dataclass
+class Held:
+    """A model held for a request; a stream takes the holding over."""
+
+    served: Served
+    _stack: AsyncExitStack
+
+    def passed_on(self) -> Callable[[], Awaitable[None]]:
+        """From now on who calls this lets go."""
+        return self._stack.pop_all().aclose
+
+
+@dataclass
+class Server:
+    """One server."""
+
+    settings: ServeSettings
+    pool: Pool
+    state: State
+    metrics: Metrics
+    keys: Keys
+    loop: asyncio.AbstractEventLoop | None = None
+    """On which it runs."""
+    began: float = field(default_factory=time.time)
+    is_ready: bool = True
+    """False once it is to end: nothing new is taken."""
+    gates: dict[str, Gate] = field(default_factory=dict)
+
+    def gate(self, name: str) -> Gate:
+        """Of a model."""
+        return self.gates.setdefault(name, Gate(self.settings.streams + self.settings.queue))
+
+    @asynccontextmanager
+    async def taken(self, model: str | None, count: int = 1) -> AsyncIterator[Held]:
+        """A model for a request that makes so many answers, and a place before it.
+
+        Raises:
+            UnknownModelError: the model is not served.
+            BusyError: there is no place, or the server is ending.
+            HanlinError: the model cannot be loaded.
+        """
+        if not self.is_ready:
+            raise BusyError("this server is ending", "ask another one", seconds=5, status=503)
+        name = self.pool.real_name(model)
+        gate = self.gate(name)
+        gate.enter(count)
+        async with AsyncExitStack() as stack:
+            stack.callback(gate.leave, count)
+            served = await stack.enter_async_context(self.pool.lease(name))
+            held = Held(served, stack)
+            yield held
+
+    async def body(self, http: Request) -> bytes:
+        """What a client sends, if it is JSON, not too much and not too slow.
+
+        Raises:
+            BodyError: it is not.
+            ClientGone: it hung up.
+        """
+        kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise BodyError(415, f"a body of type {kind or 'none'}", "send Content-Type: application/json")
+        limit, parts, size = self.settings.max_body_kb * 1024, [], 0
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                async for part in http.stream():
+                    parts.append(part)
+                    size += len(part)
+                    if size > limit:
+                        raise BodyError(413, f"a body of more than {limit:,} bytes", "send less at once")
+        except TimeoutError:
+            what = f"the body has not come in {self.settings.body_seconds:g} s"
+            raise BodyError(408, what, "send it faster") from None
+        except ClientDisconnect:
+            raise ClientGone from None
+        return b"".join(parts)
+
+    def finished(self, http: Request, ticket: Ticket, tokens: int) -> None:
+        """Count a request that came to its end."""
+        self.metrics.finished(ticket, tokens)
+        key = http.scope["state"].get("key")
+        if key is not None:
+            self.keys.spend(key, len(ticket.request.prompt) + tokens)
+
+
+def server_of(http: Request) -> Server:
+    """The server that a request came to."""
+    return http.app.state.server
+
+
+def owner_of(http: Request) -> str:
+    """Whose what it makes is: the name of its key, "" without keys."""
+    return http.scope["state"].get("owner", "")
