@@ -147,14 +147,14 @@ class Engine:
         return not self.running and not self.waiting
 
     def reading(self) -> Iterator[tuple[int, int, int]]:
-        """Of each request whose prompt is being read: its handle, tokens read, and of these found, read for others."""
-        begun, self._begun = self._begun, []
-        for one in (*begun, *self.running):
-            if one.leader is None and (one in begun or not one.answer.count):
+        """Of each request whose prompt is being read, or was in the last step: its handle, tokens read, and of these found, read for others."""
+        for one in (*self._begun, *self.running):
+            if one.leader is None and (one in self._begun or not one.answer.count):
                 yield one.handle, one.computed, one.found
 
     def step(self) -> list[Emitted]:
         """Compute the next tokens of all that go on, and end what cannot go on."""
+        self._begun = []
         parts = self._schedule()
         logits = self._run(parts)
         return self._emit(parts, logits)
