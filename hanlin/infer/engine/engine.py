@@ -147,7 +147,7 @@ class Engine:
         return not self.running and not self.waiting
 
     def reading(self) -> Iterator[tuple[int, int, int]]:
-        """Of each request whose prompt is being read, or was in the last step: its handle, tokens read, and of these found, read for others."""
+        """Of each request whose prompt is being read, or was in this step: handle, tokens read, and of these found."""
         for one in (*self._begun, *self.running):
             if one.leader is None and (one in self._begun or not one.answer.count):
                 yield one.handle, one.computed, one.found
