@@ -92,7 +92,7 @@ class Answer:
         self.tokens.append(token)
         self.count += 1
         text, self.finish = self._say(token)
-        return Event(self.index, token, text, logprob, top, self.finish, dropped)
+        return Event(self.index, token, text, logprob, top, self.finish, self.watch.found, dropped)
 
     def _wants(self, likeliest: int) -> bool:
         """Whether the model's likeliest token is the next one: nothing that is set stands against it."""

@@ -20,7 +20,6 @@ from hanlin.text.tokenizer import Tokenizer
 Pooling = Literal["mean", "last"]
 
 
-@torch.inference_mode()
 def embed(
     network: Network, tokenizer: Tokenizer, texts: Sequence[str], pooling: Pooling = "mean"
 ) -> Float[np.ndarray, "N D"]:
@@ -34,6 +33,18 @@ def embed(
     for place, one in enumerate(ids):
         if not one:
             raise DataError(f"texts[{place}] is empty: there is nothing to embed", "leave it out")
+    return embed_ids(network, ids, pooling)
+
+
+@torch.inference_mode()
+def embed_ids(
+    network: Network, ids: Sequence[Sequence[int]], pooling: Pooling = "mean"
+) -> Float[np.ndarray, "N D"]:
+    """The same of texts as ids, none of them empty; those of one call may be read together.
+
+    Raises:
+        WeightsError: the model answers something else than numbers.
+    """
     seen = branches(network, [], ids)
     pooled = [states[-1] if pooling == "last" else states.float().mean(0) for states in seen]
     if not pooled:

@@ -46,5 +46,7 @@ class Event:
     """The likeliest tokens at this place, if they were asked for, under the same distribution."""
     finish: Finish | None = None
     """On an answer's last event why it ended: the model or a stop text ("stop"), or max_tokens ("length")."""
+    stopped_by: str | None = None
+    """On an answer's last event the stop text that ended it, if one did."""
     dropped: int = 0
     """Oldest tokens forgotten just before this one because the context window was full (overflow="slide")."""

@@ -13,7 +13,13 @@ class StopWatch:
     def __init__(self, stops: Sequence[str]) -> None:
         self.stops = tuple(stops)
         self.held = ""
-        self.is_stopped = False
+        self.found: str | None = None
+        """The stop text that ended the answer."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """A stop text has come."""
+        return self.found is not None
 
     def push(self, text: str) -> str:
         """What may be shown now that `text` has come; "" once stopped."""
@@ -22,9 +28,9 @@ class StopWatch:
         self.held += text
         if not self.stops:
             return self._release(len(self.held))
-        cut = self._found()
-        if cut is not None:
-            self.is_stopped = True
+        found = self._look()
+        if found is not None:
+            _, cut, self.found = found
             shown, self.held = self.held[:cut], ""
             return shown
         return self._release(len(self.held) - self._undecided())
@@ -37,10 +43,10 @@ class StopWatch:
         shown, self.held = self.held[:count], self.held[count:]
         return shown
 
-    def _found(self) -> int | None:
-        """Where the stop text that completes first begins; of two that complete together, the longer."""
-        found = [(at + len(stop), at) for stop in self.stops if (at := self.held.find(stop)) >= 0]
-        return min(found)[1] if found else None
+    def _look(self) -> tuple[int, int, str] | None:
+        """End, beginning and text of the stop text that completes first; of two that complete together, the longer."""
+        found = [(at + len(stop), at, stop) for stop in self.stops if (at := self.held.find(stop)) >= 0]
+        return min(found) if found else None
 
     def _undecided(self) -> int:
         """How many last characters are the beginning of some stop text."""
