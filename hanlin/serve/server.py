@@ -98,9 +98,17 @@ class Server:
     def finished(self, http: Request, ticket: Ticket, tokens: int) -> None:
         """Count a request that came to its end."""
         self.metrics.finished(ticket, tokens)
+        self._spend(http, len(ticket.request.prompt) + tokens)
+
+    def spent(self, http: Request, tokens: int) -> None:
+        """Count tokens that were read and not answered."""
+        self.metrics.prompt_tokens.inc(tokens)
+        self._spend(http, tokens)
+
+    def _spend(self, http: Request, tokens: int) -> None:
         key = http.scope["state"].get("key")
         if key is not None:
-            self.keys.spend(key, len(ticket.request.prompt) + tokens)
+            self.keys.spend(key, tokens)
 
 
 def server_of(http: Request) -> Server:
