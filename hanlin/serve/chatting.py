@@ -30,6 +30,8 @@ class Piece:
     """Parts of tool calls, as `delta.tool_calls` has them."""
     logprobs: tuple[dict[str, Any], ...] = ()
     finish: str | None = None
+    stopped_by: str | None = None
+    """The stop text that ended it."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Talk:
         wants = self.body.logprobs and event.token >= 0
         told = (chat_logprob(self.served.model.tokenizer, event),) if wants else ()
         if self.parsers is None:
-            return Piece(event.index, event.text, (), told, event.finish)
+            return Piece(event.index, event.text, (), told, event.finish, event.stopped_by)
         parser = self.parsers[event.index]
         deltas: list[Delta] = parser.push(event.text)
         if event.finish is not None:
@@ -95,7 +97,7 @@ class Talk:
         finish = event.finish
         if finish == "stop" and event.index in self.has_called:
             finish = "tool_calls"
-        return Piece(event.index, text, calls, told, finish)
+        return Piece(event.index, text, calls, told, finish, event.stopped_by)
 
 
 def _call(delta: CallBegin | CallArguments) -> dict[str, Any]:
@@ -165,6 +167,17 @@ def _choice(body: ChatBody) -> str:
         what = f"tool_choice names {choice.function.name!r}, which is not among the tools"
         raise FieldError("tool_choice", what, f"name one of: {', '.join(names)}")
     return choice.function.name
+
+
+def prompt_of(served: Served, body: ChatBody) -> list[int]:
+    """The ids that a chat request begins from.
+
+    Raises:
+        HanlinError: the model has no template, or it refuses the conversation.
+    """
+    kind, tools = kind_of(served.model.tokenizer), _tools(body)
+    messages = kind.messages([turn.plain() for turn in body.messages], tools)
+    return _prompt(served, messages, tools if kind.renders_tools and tools else None)
 
 
 def _prompt(served: Served, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None) -> list[int]:

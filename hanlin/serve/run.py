@@ -76,6 +76,8 @@ def serve(models: Sequence[str], settings: ServeSettings, tell: Callable[[str], 
     check(settings, keys)
     pool = Pool({_name(model): model for model in models}, settings)
     state = State(settings.state)
+    if not (settings.state or "").startswith("postgres") and (count := state.end_open()):
+        tell(f"{count} responses were not finished when the last server ended: they have failed")
     app = application(settings, pool, keys, state)
     door = listener(settings)
     handler = logging.StreamHandler()
@@ -122,6 +124,8 @@ async def drain(server: Server, tell: Callable[[str], None]) -> None:
     while left > 0 and any(gate.inside for gate in server.gates.values()):
         await asyncio.sleep(SLICE_SECONDS)
         left -= SLICE_SECONDS
+    for work in list(server.works.values()):
+        work.cancel()
     for served in list(server.pool.loaded.values()):
         await asyncio.to_thread(served.keeper.close)
 

@@ -45,6 +45,8 @@ class Server:
     is_ready: bool = True
     """False once it is to end: nothing new is taken."""
     gates: dict[str, Gate] = field(default_factory=dict)
+    works: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """Responses that are computed in the background, by id."""
 
     def gate(self, name: str) -> Gate:
         """Of a model."""

@@ -99,6 +99,20 @@ class State:
 
         return await asyncio.to_thread(erase)
 
+    def end_open(self) -> int:
+        """What a server that was killed left unfinished has failed; how many there were. For the start of one server
+        alone: others that share the database may still be at work on theirs.
+        """
+        wrong = {"code": "server_error", "message": "the server ended before this response did"}
+        count = 0
+        with self.engine.begin() as connection:
+            for row in connection.execute(select(RESPONSES.c.id, RESPONSES.c.told)).all():
+                if row.told["status"] in ("queued", "in_progress"):
+                    told = {**row.told, "status": "failed", "error": wrong}
+                    connection.execute(update(RESPONSES).where(RESPONSES.c.id == row.id).values(told=told))
+                    count += 1
+        return count
+
     async def keep_chat(self, told: Mapping[str, Any], owner: str, messages: Sequence[Mapping[str, Any]]) -> None:
         """A stored chat completion."""
         await self.keep(CHATS, told["id"], owner, created=time.time(), messages=list(messages), told=dict(told))
