@@ -20,7 +20,6 @@ from hanlin.core.errors import HanlinError
 from hanlin.serve import errors, routes
 from hanlin.serve.answering import ClientGone
 from hanlin.serve.door import Door
-from hanlin.serve.keeper import Broken, Closed
 from hanlin.serve.keys import Keys
 from hanlin.serve.metrics import Metrics
 from hanlin.serve.pool import Pool
@@ -92,14 +91,12 @@ def _catch(app: FastAPI) -> None:
         if isinstance(error, ClientGone):
             return json_reply(errors.plain(499, "the client has left"), 499)
         count("server_error").inc()
-        if isinstance(error, Closed):
-            return json_reply(errors.plain(503, "the model was let go of; ask again"), 503, {"Retry-After": "1"})
         request_id = http.scope["state"].get("request_id", "")
         log.error("a bug of ours in %s", request_id, exc_info=error)
         what = f"this is a bug in hanlin ({type(error).__name__}); the log has it under {request_id}"
         return json_reply(errors.plain(500, what, "internal_error"), 500)
 
-    for kind in (HanlinError, HTTPException, ClientGone, Closed, Broken, Exception):
+    for kind in (HanlinError, HTTPException, ClientGone, Exception):
         app.add_exception_handler(kind, reply)
 
 

@@ -137,7 +137,7 @@ async def begin(served: Served, body: ChatBody, warnings: list[str], settings: S
         constraint,
         prompt_logprobs=body.prompt_logprobs,
         priority=body.priority,
-        deadline_seconds=settings.request_seconds,
+        deadline_seconds=float(settings.request_seconds),
     )
     ticket = await served.keeper.submit(request)
     is_strict = constraint is not None

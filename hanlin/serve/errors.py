@@ -25,6 +25,20 @@ class BusyError(CapacityError):
         self.seconds, self.status = seconds, status
 
 
+class ClosedError(BusyError):
+    """The model is being let go of, or the server is ending: nothing more is computed."""
+
+    def __init__(self) -> None:
+        super().__init__("the model was let go of before the answer was whole", "ask again", seconds=1, status=503)
+
+
+class FailedError(HanlinError):
+    """Something of ours failed while a request was computed."""
+
+    def __init__(self) -> None:
+        super().__init__("a bug of ours ended this answer", "ask again; the server's log has what happened")
+
+
 class BodyError(ConfigError):
     """A body that is not read."""
 
@@ -47,7 +61,7 @@ def status(error: HanlinError) -> int:
         return error.status
     if isinstance(error, UnknownModelError | GoneError):
         return 404
-    if isinstance(error, StoreError):
+    if isinstance(error, StoreError | FailedError):
         return 500
     return 400
 

@@ -11,48 +11,16 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hanlin.core.errors import HanlinError
-from hanlin.infer.engine import Emitted, Request
+from hanlin.infer.engine import Engine, Request
 from hanlin.infer.event import Event, Place
-from hanlin.infer.guide import Guide, guide
-from hanlin.text.tokenizer import Tokenizer
+from hanlin.infer.guide import guide
+from hanlin.serve.errors import ClosedError, FailedError
+from hanlin.serve.turns import Turns
 
 log = logging.getLogger(__name__)
-
-
-class Stepper(Protocol):
-    """What an `Engine` can do, and `Turns`."""
-
-    tokenizer: Tokenizer
-    drawable: int
-    context: int
-
-    @property
-    def is_idle(self) -> bool:
-        """There is nothing to do."""
-        ...
-
-    def submit(self, request: Request, guided: Guide | None = None) -> int:
-        """Take a request."""
-        ...
-
-    def cancel(self, handle: int) -> None:
-        """End it."""
-        ...
-
-    def step(self) -> list[Emitted]:
-        """Compute."""
-        ...
-
-
-class Broken(Exception):  # noqa: N818, a state and not a mistake of the user's
-    """Something of ours failed while a request was computed."""
-
-
-class Closed(Exception):  # noqa: N818
-    """The model is being let go: nothing more is computed."""
 
 
 @dataclass(eq=False)
@@ -82,7 +50,7 @@ class Ticket:
         Raises:
             TimeoutError: nothing came for so long; ask again.
             HanlinError: what went wrong with this request.
-            Broken, Closed: it cannot go on, through no fault of its own.
+            FailedError, ClosedError: it cannot go on, through no fault of its own.
         """
         if self.is_over and self._items.empty():
             return None
@@ -112,7 +80,7 @@ class Ticket:
 class Keeper:
     """One engine and its thread. Everything public may be called from any thread, coroutines from their own loop."""
 
-    def __init__(self, engine: Stepper, name: str = "model") -> None:
+    def __init__(self, engine: Engine | Turns, name: str = "model") -> None:
         self.engine = engine
         self._inbox: deque[Callable[[], None]] = deque()
         self._bell = threading.Condition()
@@ -136,7 +104,7 @@ class Keeper:
 
         Raises:
             HanlinError: as `Engine.submit`.
-            Closed: the model is being let go.
+            ClosedError: the model is being let go.
         """
         guided = None
         if request.constraint is not None:
@@ -180,7 +148,7 @@ class Keeper:
 
         try:
             self._ask(drop)
-        except Closed:
+        except ClosedError:
             return
 
     async def work(self, pieces: Iterator[Any]) -> AsyncIterator[Any]:
@@ -188,7 +156,7 @@ class Keeper:
 
         Raises:
             HanlinError: what the iterator raises.
-            Closed: the model is being let go.
+            ClosedError: the model is being let go.
         """
         loop, made = asyncio.get_running_loop(), asyncio.Queue[tuple[Any, Exception | None, bool]]()
 
@@ -211,11 +179,11 @@ class Keeper:
     def _drop(self, entry: Any) -> None:
         try:
             self._ask(lambda: self._works.remove(entry) if entry in self._works else None)
-        except Closed:
+        except ClosedError:
             return
 
     def close(self, seconds: float = 10.0) -> None:
-        """Let go of the engine: requests that are not over end with `Closed`."""
+        """Let go of the engine: requests that are not over end with `ClosedError`."""
         with self._bell:
             self._is_closed = True
             self._bell.notify()
@@ -224,7 +192,7 @@ class Keeper:
     def _ask(self, what: Callable[[], None]) -> None:
         with self._bell:
             if self._is_closed:
-                raise Closed
+                raise ClosedError
             self._inbox.append(what)
             self._bell.notify()
 
@@ -243,9 +211,9 @@ class Keeper:
             if not self.engine.is_idle:
                 self._step()
         for ticket in self._tickets.values():
-            _deliver(ticket, [Closed()])
+            _deliver(ticket, [ClosedError()])
         for _, tell in self._works:
-            tell(None, Closed(), True)
+            tell(None, ClosedError(), True)
 
     def _step(self) -> None:
         began = time.monotonic()
@@ -255,7 +223,7 @@ class Keeper:
             log.exception("a step failed; every request in it ends")
             for handle, ticket in self._tickets.items():
                 self.engine.cancel(handle)
-                _deliver(ticket, [Broken()])
+                _deliver(ticket, [FailedError()])
             self._tickets.clear()
             return
         self.step_seconds += time.monotonic() - began
@@ -270,7 +238,7 @@ class Keeper:
                 self.tokens += 1
         for handle, items in mine.items():
             self._hand(handle, items)
-        for handle, read, found in getattr(self.engine, "reading", lambda: ())():
+        for handle, read, found in self.engine.reading():
             if (ticket := self._tickets.get(handle)) is not None:
                 ticket.read, ticket.found = read, max(found, ticket.found)
 
@@ -300,7 +268,7 @@ class Keeper:
             tell(None, error, True)
         except Exception:
             log.exception("a piece of work failed")
-            tell(None, Broken(), True)
+            tell(None, FailedError(), True)
         else:
             tell(piece, None, False)
             self._works.append((pieces, tell))

@@ -62,6 +62,10 @@ class Turns:
         self._turns.append(Turn(handle, self._work(handle, request, answers), deadline, going))
         return handle
 
+    def reading(self) -> Iterator[tuple[int, int, int]]:
+        """Nothing: a prompt is read in one turn."""
+        return iter(())
+
     def cancel(self, handle: int) -> None:
         """End a request; one that is over already is fine."""
         self._turns = [turn for turn in self._turns if turn.handle != handle]

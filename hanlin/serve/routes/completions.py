@@ -109,7 +109,7 @@ def _request(served: Served, body: CompletionBody, prompt: str | list[int], sett
         body.response_format.constraint() if body.response_format else None,
         prompt_logprobs=max(tops) if tops else None,
         priority=body.priority,
-        deadline_seconds=settings.request_seconds,
+        deadline_seconds=float(settings.request_seconds),
     )
 
 

@@ -14,7 +14,6 @@ from hanlin.serve import errors
 from hanlin.serve.answering import Beat, unless_gone
 from hanlin.serve.chatting import begin
 from hanlin.serve.errors import FieldError, GoneError
-from hanlin.serve.keeper import Broken, Closed
 from hanlin.serve.replies import Stream, event, json_reply
 from hanlin.serve.responding import Making, Told, fresh
 from hanlin.serve.server import Server, owner_of, server_of
@@ -87,6 +86,8 @@ async def _later(
     try:
         async with server.taken(body.model) as held:
             making = Making(await begin(held.served, chat, [], server.settings), told)
+            told["status"] = "in_progress"
+            await _keep(server, owner, told, [*earlier, *body.items()])
             await _run(making)
             server.finished(http, making.talk.ticket, making.talk.completion_tokens)
     except asyncio.CancelledError:
@@ -94,9 +95,6 @@ async def _later(
     except HanlinError as error:
         wrong = errors.as_json(error)["error"]
         told |= {"status": "failed", "error": {"code": wrong["code"] or "server_error", "message": wrong["message"]}}
-    except (Broken, Closed) as error:
-        reason = "the model was let go of" if isinstance(error, Closed) else "a bug of ours; the log has it"
-        told |= {"status": "failed", "error": {"code": "server_error", "message": reason}}
     finally:
         server.works.pop(told["id"], None)
         await _keep(server, owner, told, [*earlier, *body.items()])

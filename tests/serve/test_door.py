@@ -1,0 +1,136 @@
+"""The one check in front of every path: keys, scopes, rates, origins, sizes; nothing goes around it."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hanlin import kernels
+from hanlin.core.errors import ConfigError, RefusedError
+from hanlin.serve.app import application
+from hanlin.serve.keys import Keys
+from hanlin.serve.run import check
+from hanlin.serve.settings import ServeSettings
+from serve.live import Live, live
+
+pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
+ASKED = {"prompt": "hello", "max_tokens": 1}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    given = {"max_body_kb": 16, "body_seconds": 1, "cors": ("https://friend.example",)}
+    with live(tmp_path_factory.mktemp("guarded"), **given) as found:
+        yield found
+
+
+@pytest.fixture
+def http(guarded: Live) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=guarded.url, timeout=30) as found:
+        yield found
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_with_a_key_every_path_needs_one(guarded: Live, http: httpx.Client) -> None:
+    secret = guarded.keys.add("alice")
+    try:
+        paths = list(_paths(guarded))
+        assert len(paths) > 20
+        for path in [*paths, "/", "/nowhere", "/_nicegui/x", "/v1"]:
+            reply = http.get(path.replace("{name}", "x").replace("{name:path}", "x"))
+            assert reply.status_code == (200 if path in ("/health", "/ready") else 401), path
+        for headers in (bearer("wrong"), {"Authorization": secret}, {"Cookie": "hanlin_key=wrong"}):
+            assert http.post("/v1/completions", json=ASKED, headers=headers).status_code == 401
+        for headers in (bearer(secret), {"x-api-key": secret}, {"Cookie": f"a=b; hanlin_key={secret}"}):
+            assert http.post("/v1/completions", json=ASKED, headers=headers).status_code == 200
+        for path in ("/metrics", "/info"):
+            assert http.get(path, headers=bearer(secret)).status_code == 403
+        assert http.post("/v1/models/unload", json={"model": "tiny"}, headers=bearer(secret)).status_code == 403
+        assert http.get("/v1/models", headers=bearer(secret)).status_code == 200
+    finally:
+        guarded.keys.remove("alice")
+    assert http.get("/v1/models").status_code == 200
+
+
+def _paths(guarded: Live) -> dict[str, object]:
+    app = application(guarded.server.settings, guarded.server.pool, guarded.keys, guarded.server.state)
+    return app.openapi()["paths"]
+
+
+def test_the_file_holds_no_key_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    secret = keys.add("bob", scopes=("admin",))
+    written = keys.path.read_text()
+    assert secret not in written
+    assert secret[4:20] not in written
+    assert keys.path.stat().st_mode & 0o077 == 0
+    found = Keys(keys.path).find(secret)
+    assert found is not None
+    assert found.may("metrics")
+    with pytest.raises(ConfigError, match="there is a key 'bob'"):
+        keys.add("bob")
+    with pytest.raises(ConfigError, match="did you mean 'bob'"):
+        keys.remove("bo")
+
+
+def test_rates_are_held_and_say_when_to_come_back(guarded: Live, http: httpx.Client) -> None:
+    few = bearer(guarded.keys.add("few", requests_per_minute=2))
+    spent = bearer(guarded.keys.add("spent", tokens_per_minute=3))
+    try:
+        replies = [http.post("/v1/completions", json=ASKED, headers=few) for _ in range(3)]
+        assert [reply.status_code for reply in replies] == [200, 200, 429]
+        assert 50 < int(replies[-1].headers["Retry-After"]) <= 61
+        assert http.get("/v1/models", headers=few).status_code == 200
+        replies = [http.post("/v1/completions", json=ASKED, headers=spent) for _ in range(2)]
+        assert [reply.status_code for reply in replies] == [200, 429]
+    finally:
+        guarded.keys.remove("few")
+        guarded.keys.remove("spent")
+
+
+def test_pages_of_the_web_are_kept_out_of_a_server_without_keys(http: httpx.Client) -> None:
+    assert http.get("/v1/models", headers={"Host": "evil.example"}).status_code == 403
+    assert http.get("/v1/models", headers={"Origin": "https://evil.example"}).status_code == 403
+    friend = http.get("/v1/models", headers={"Origin": "https://friend.example"})
+    assert friend.headers["access-control-allow-origin"] == "https://friend.example"
+    simple = http.post("/v1/completions", content=b"{}", headers={"Content-Type": "text/plain"})
+    assert simple.status_code == 415
+
+
+def test_bodies_are_bounded_in_size_and_time(guarded: Live, http: httpx.Client) -> None:
+    assert http.post("/v1/completions", json={"prompt": "x" * 20_000}).status_code == 413
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 1024
+
+    headers = {"Content-Type": "application/json"}
+    assert http.post("/v1/completions", content=parts(), headers=headers).status_code == 413
+    for wrong in (b"", b"[]", b"{", b"\xff", b"[" * 9000):
+        reply = http.post("/v1/completions", content=wrong, headers=headers)
+        assert (reply.status_code, reply.json()["error"]["type"]) == (400, "invalid_request_error")
+    place = httpx.URL(guarded.url)
+    with socket.create_connection((place.host, place.port or 80)) as slow:
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: {place.host}\r\nContent-Type: application/json\r\n"
+        slow.sendall(f"{head}Content-Length: 100\r\n\r\n".encode())
+        began = time.monotonic()
+        assert b" 408 " in slow.recv(4096)
+        assert time.monotonic() - began < 5
+
+
+def test_wider_than_this_machine_only_with_a_key(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    wide = ServeSettings(host="0.0.0.0")
+    with pytest.raises(RefusedError, match="no key"):
+        check(wide, keys)
+    check(ServeSettings(host="0.0.0.0", insecure=True), keys)
+    keys.add("any")
+    check(wide, keys)
+    with pytest.raises(ConfigError, match="TLS"):
+        check(ServeSettings(ssl_certfile=tmp_path / "x"), keys)
