@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from hanlin import kernels
-from hanlin.core.errors import CapacityError, ConfigError, StoreError, did_you_mean, shown
+from hanlin.core.errors import CapacityError, ConfigError, HanlinError, StoreError, did_you_mean, shown
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.engine import Engine, EngineSettings
 from hanlin.infer.engine.pages import SIZE
@@ -119,19 +119,30 @@ class Pool:
             return self.loaded[name]
 
     async def _open(self, name: str, where: str) -> Served:
-        self._make_room(name, where)
-        return await asyncio.to_thread(self._opened, name, where)
-
-    def _make_room(self, name: str, where: str) -> None:
         path = find(where)
-        needed = _size(path) if path else 0
+        self._make_room(name, _size(path) if path else 0)
+        served = await asyncio.to_thread(self._opened, name, where)
+        try:
+            self._make_room(name, served.bytes)
+        except HanlinError:
+            self._close(served)
+            raise
+        return served
+
+    def _make_room(self, name: str, needed: int) -> None:
+        """Let go of idle models, those first that nobody asked for longest.
+
+        Raises:
+            CapacityError: it would not fit if it were alone.
+            BusyError: those in memory are in use.
+        """
         if needed > self.budget_bytes:
             what = f"{name} needs {needed / 1e6:,.0f} MB and models may take {self.budget_bytes / 1e6:,.0f}"
-            raise CapacityError(what, "serve it with more --memory-mb, or a smaller one")
+            raise CapacityError(what, "serve it with more --memory-mb, with less --kv-mb, or take a smaller one")
         while needed + self.bytes > self.budget_bytes:
             idle = [one for one in self.loaded.values() if not one.users and not one.keeper.load]
             if not idle:
-                what = f"{name} needs {needed / 1e6:,.0f} MB, and the models in memory are all busy"
+                what = f"{name} needs {needed / 1e6:,.0f} MB, and the models in memory are in use"
                 raise BusyError(what, "try again", seconds=5, status=503)
             self.unload(min(idle, key=lambda one: one.used).name)
 

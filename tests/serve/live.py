@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import uvicorn
 
+from hanlin.infer.engine import Engine
 from hanlin.infer.model import Model
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.compiled import Compiled
@@ -77,3 +78,24 @@ def live(folder: Path, models: dict[str, str] | None = None, loader: Any = tiny_
         web.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+def until(true: Any, seconds: float = 10) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def slowed(server: Live, seconds: float, name: str = "tiny") -> Any:
+    """Steps of a model take so long; call what is returned to undo it."""
+    engine = server.server.pool.loaded[name].keeper.engine
+    assert isinstance(engine, Engine)
+    step = engine.step
+
+    def slow() -> Any:
+        time.sleep(seconds)
+        return step()
+
+    engine.step = slow  # pyright: ignore[reportAttributeAccessIssue]
+    return lambda: setattr(engine, "step", step)

@@ -1,7 +1,6 @@
 """Staying up: who leaves frees a place at once, one request's crash is its own, what is full says when to come back."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,10 @@ import pytest
 
 from hanlin import kernels
 from hanlin.infer.engine import Engine
-from serve.live import Live, live
+from serve.live import Live, live, slowed, until
 
 pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
 LONG = {"prompt": "hello", "max_tokens": 900, "ignore_eos": True, "stream": True}
-
-
-def until(true: Any, seconds: float = 10) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-
-
-def slowed(server: Live, seconds: float) -> Any:
-    """Steps of its model take so long; call what is returned to undo it."""
-    engine = server.server.pool.loaded["tiny"].keeper.engine
-    assert isinstance(engine, Engine)
-    step = engine.step
-
-    def slow() -> Any:
-        time.sleep(seconds)
-        return step()
-
-    engine.step = slow  # pyright: ignore[reportAttributeAccessIssue]
-    return lambda: setattr(engine, "step", step)
 
 
 def test_who_leaves_frees_a_place_streaming_or_not(tmp_path: Path) -> None:
