@@ -22,7 +22,8 @@ def test_who_leaves_frees_a_place_streaming_or_not(tmp_path: Path) -> None:
         keeper, gate = server.server.pool.loaded["tiny"].keeper, server.server.gate("tiny")
         undo = slowed(server, 0.05)
         with http.stream("POST", "/v1/completions", json=LONG) as reply:
-            next(reply.iter_lines())
+            lines = reply.iter_lines()  # held: a generator that is let go of closes its stream
+            next(lines)
             assert keeper.load == 1
         until(lambda: not keeper.load and not gate.inside, 2)
         with pytest.raises(httpx.ReadTimeout):

@@ -37,7 +37,8 @@ def test_a_model_in_use_is_not_let_go_and_who_asks_is_told_to_come_back(tmp_path
         httpx.post(f"{server.api}/completions", json={**ASKED, "model": "one"})
         slowed(server, 0.05, "one")
         with httpx.stream("POST", f"{server.api}/completions", json=long) as reply:
-            next(reply.iter_lines())
+            lines = reply.iter_lines()  # held: a generator that is let go of closes its stream
+            next(lines)
             refused = httpx.post(f"{server.api}/completions", json={**ASKED, "model": "two"})
             assert refused.status_code == 503
             assert refused.headers["Retry-After"]
