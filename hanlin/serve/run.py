@@ -56,7 +56,11 @@ def listener(settings: ServeSettings) -> socket.socket:
     """
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+        door = socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+        # What it accepts inherits this; asyncio sets it only for sockets made with a protocol number, which these are
+        # not, and without it each answer on a kept connection waits 40 ms for an acknowledgement.
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return door
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise ConfigError(f"{where} cannot be listened on: {error.strerror}", "choose another --port") from None

@@ -1,7 +1,6 @@
 """A server of our own in a thread, with a tiny model or a real one, for whoever speaks HTTP to it."""
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from hanlin.model.plan import compiled
 from hanlin.serve.app import application
 from hanlin.serve.keys import Keys
 from hanlin.serve.pool import Pool
+from hanlin.serve.run import listener
 from hanlin.serve.server import Server
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.state import State
@@ -66,7 +66,7 @@ def live(folder: Path, models: dict[str, str] | None = None, loader: Any = tiny_
     keys = Keys(folder / "keys.json")
     pool = Pool(models or {"tiny": "tiny"}, settings, loader)
     app = application(settings, pool, keys, State(folder / "state.db"))
-    door = socket.create_server(("127.0.0.1", 0))
+    door = listener(settings)
     web = uvicorn.Server(uvicorn.Config(app, log_config=None, http="h11", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(web.serve([door])), daemon=True)
     thread.start()
