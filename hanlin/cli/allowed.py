@@ -14,7 +14,7 @@ from hanlin.infer.constraint import Constraint, grammar, json_schema, regex
 from hanlin.infer.sampling import Sampling
 from hanlin.text.tokenizer import Tokenizer
 
-BY_TOKEN = ("logit_bias", "allowed_tokens", "banned_tokens")
+BY_TOKEN = ("logit_bias", "allowed_tokens", "banned_tokens", "shown_tokens")
 """Settings that these options spell."""
 HOW = 'An id, or a text that is one token (in double quotes as in JSON: "\\n", "7")'
 
@@ -26,6 +26,7 @@ class Allowed:
     biases: tuple[str, ...]
     tokens: tuple[str, ...]
     banned: tuple[str, ...]
+    shown: tuple[str, ...]
     schema: str | None
     pattern: str | None
     rules: str | None
@@ -65,6 +66,7 @@ class Allowed:
             "logit_bias": biases,
             "allowed_tokens": [token_id(name, tokenizer, "--allowed-token") for name in self.tokens],
             "banned_tokens": [token_id(name, tokenizer, "--banned-token") for name in self.banned],
+            "shown_tokens": [token_id(name, tokenizer, "--shown-token") for name in self.shown],
         }
         changed = {name: value for name, value in changed.items() if value}
         return parse(Sampling, {**sampling.model_dump(), **changed}) if changed else sampling
@@ -98,7 +100,7 @@ def allowed_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options, which arrive together as the keyword `allowed`."""
 
     def gathered(**given: Any) -> Any:
-        names = ("biases", "tokens", "banned", "schema", "pattern", "rules")
+        names = ("biases", "tokens", "banned", "shown", "schema", "pattern", "rules")
         return function(allowed=Allowed(*(given.pop(name) for name in names)), **given)
 
     gathered.__doc__, gathered.__name__ = function.__doc__, function.__name__
@@ -112,6 +114,7 @@ OPTIONS = (
     ("--logit-bias", "biases", "TOKEN=BIAS", True, f"Add -100 to 100 to a token's logit. {HOW}; several times."),
     ("--allowed-token", "tokens", "TOKEN", True, f"Only these tokens may come. {HOW}; several times."),
     ("--banned-token", "banned", "TOKEN", True, f"This token never comes. {HOW}; several times."),
+    ("--shown-token", "shown", "TOKEN", True, f"Show this special token's text; others are left out. {HOW}."),
     ("--json-schema", "schema", "JSON|FILE", False, "The answer is JSON that satisfies this schema; {} is any JSON."),
     ("--regex", "pattern", "PATTERN", False, "The answer as a whole matches this pattern (Rust's syntax)."),
     ("--grammar", "rules", "LARK|FILE", False, 'The answer is one of this Lark grammar, as: start: "yes" | "no"'),

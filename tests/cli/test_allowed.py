@@ -6,6 +6,7 @@ import pytest
 
 from hanlin.cli.allowed import Allowed, token_id
 from hanlin.core.errors import ConfigError
+from hanlin.core.settings import parse
 from hanlin.infer.sampling import Sampling
 from infer import tiny
 
@@ -13,7 +14,7 @@ TOKENIZER = tiny.tokenizer()
 
 
 def given(**values: object) -> Allowed:
-    plain = {"biases": (), "tokens": (), "banned": (), "schema": None, "pattern": None, "rules": None}
+    plain = {"biases": (), "tokens": (), "banned": (), "shown": (), "schema": None, "pattern": None, "rules": None}
     return Allowed(**{**plain, **values})  # type: ignore[arg-type]
 
 
@@ -29,9 +30,10 @@ def test_what_is_no_single_token_is_refused(name: str) -> None:
 
 
 def test_biases_and_tokens_become_settings() -> None:
-    allowed = given(biases=("a=-5", "==2"), tokens=("b", "99"), banned=("c",))
+    allowed = given(biases=("a=-5", "==2"), tokens=("b", "99"), banned=("c",), shown=("<turn>",))
     added = allowed.added(Sampling(seed=3), TOKENIZER)
-    assert added == Sampling(seed=3, logit_bias={97: -5, 61: 2}, allowed_tokens=(98, 99), banned_tokens=(99,))
+    named = {"allowed_tokens": (98, 99), "banned_tokens": (99,), "shown_tokens": (266,)}
+    assert added == parse(Sampling, {"seed": 3, "logit_bias": {97: -5, 61: 2}, **named})
     for bad in ("a", "a=", "a=x", "a=101", "=3"):
         with pytest.raises(ConfigError):
             given(biases=(bad,)).added(Sampling(), TOKENIZER)

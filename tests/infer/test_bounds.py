@@ -52,6 +52,13 @@ def test_only_allowed_tokens_come_and_never_banned_ones(network: Decoder, bytewi
     assert {event.token for event in told(network, bytewise, banned_tokens=few, **wild)} == {97, 265}
 
 
+def test_a_special_token_shows_its_text_only_if_it_is_to_be_shown(network: Decoder, bytewise: Tokenizer) -> None:
+    turn = bytewise.encode("<turn>", add_special=False)
+    for shown, text in (((), ""), (turn, "<turn>" * 3), (bytewise.eos, "")):
+        events = told(network, bytewise, allowed_tokens=tuple(turn), shown_tokens=tuple(shown), max_tokens=3)
+        assert "".join(event.text for event in events) == text
+
+
 def test_a_bias_of_100_decides_and_log_probabilities_stay_the_models_own(network: Decoder, bytewise: Tokenizer) -> None:
     plain, biased = (told(network, bytewise, max_tokens=1, logprobs=3, logit_bias=bias)[0] for bias in ({}, {97: 100}))
     assert biased.token == 97
@@ -73,8 +80,8 @@ def test_a_constraint_ends_an_answer_before_min_tokens(network: Decoder, bytewis
 
 @pytest.mark.parametrize(
     "settings",
-    [{"allowed_tokens": (267,)}, {"banned_tokens": (999,)}, {"logit_bias": {300: 1}}],
-    ids=["allowed", "banned", "bias"],
+    [{"allowed_tokens": (267,)}, {"banned_tokens": (999,)}, {"shown_tokens": (267,)}, {"logit_bias": {300: 1}}],
+    ids=["allowed", "banned", "shown", "bias"],
 )
 def test_an_id_outside_the_vocabulary_is_refused_by_name(
     network: Decoder, bytewise: Tokenizer, settings: dict[str, object]

@@ -25,6 +25,7 @@ OUT_OF_RANGE = {
     "logit_bias": [{1: 101}, {1: float("nan")}, {-1: 0}, {"a": 1}],
     "allowed_tokens": [[-1], [1.5]],
     "banned_tokens": [[-1]],
+    "shown_tokens": [[-1]],
     "dry_multiplier": [-0.1, 101, float("inf")],
     "dry_base": [0.9, float("nan")],
     "dry_allowed_length": [0],
