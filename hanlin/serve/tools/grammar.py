@@ -1,0 +1,107 @@
+"""A form of calls and the tools in, a grammar out that an answer with calls must follow.
+
+"auto": text is free until a call opens; from there on it must be a call of one of the tools, and only calls follow.
+"required": nothing but calls. Arguments satisfy each tool's schema. Syntax of the grammar:
+https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
+"""
+
+import json
+import re
+from collections.abc import Callable
+
+from hanlin.infer.constraint import Constraint, limits, refusal, spelled
+from hanlin.serve.tools.form import MARKS, Form
+from hanlin.serve.tools.tool import Tool, Wanted
+
+MOST_CALLS = 16
+"""Calls of one answer: small models go on for ever."""
+TEXT = "/(?s:.*)/"
+GAP = r"/[ \n]{0,4}/"
+ID = "/[a-zA-Z0-9]{9}/"
+
+Special = Callable[[str], int | None]
+"""The id of a text that is one special token, which no text can stand for."""
+
+
+def constraint(form: Form, wanted: Wanted, parallel: bool, special: Special) -> Constraint | None:
+    """What an answer must be.
+
+    Raises:
+        ConfigError: a tool's schema is not supported, or all of it together is too large.
+    """
+    if wanted.mode == "none" or not wanted.tools:
+        return None
+    most = 1 if wanted.is_one or not parallel or form.between is None else MOST_CALLS
+    rules = {f"args_{place}": f"%json {tool.schema()}" for place, tool in enumerate(wanted.tools)}
+    rules["call"] = _parts(form.before, special) + " one"
+    rules["one"] = " | ".join(
+        f"{_parts(tool.name + form.middle, special)} args_{place} {_parts(form.after, special)}"
+        for place, tool in enumerate(wanted.tools)
+    )
+    more = f" ({_parts(form.between or '', special)} call){{0,{most - 1}}}" if most > 1 else ""
+    rest = f"{more} {_parts(form.last, special)}"
+    if wanted.mode == "required":
+        rules["start"] = f"{_parts(form.first, special)} call{rest}"
+    else:
+        rules |= _free(form, wanted.tools, rest, most, special)
+    lark = "\n".join(f"{name}: {body}" for name, body in rules.items())
+    return _readable(Constraint("grammar", lark))
+
+
+def _free(form: Form, tools: tuple[Tool, ...], rest: str, most: int, special: Special) -> dict[str, str]:
+    """Text, or text and an opening, or what begins as a call does without one; from there on it is a call."""
+    rules = {"start": "text | bare | fenced", "text": TEXT, **_bare(tools, most)}
+    if form.opening:
+        token = special(form.opening)
+        heads = "head" if token is None else f"(head | text <[{token}]>)"  # one token, or spelled out
+        lead = _parts((form.first + form.before).removeprefix(form.opening), special)
+        rules["start"] += f" | {heads} {lead} one{rest}"
+        rules["head[lazy]"] = f"/{_slashed(r'(?s:.*)' + re.escape(form.opening))}/"
+    return rules
+
+
+def _bare(tools: tuple[Tool, ...], most: int) -> dict[str, str]:
+    """Calls without marks, perhaps in a block of code: an object that names a tool and comes to its arguments."""
+    more = f" (/[,;]?[ \\n]{{1,4}}/ object){{0,{most - 1}}}" if most > 1 else ""
+    rules = {"bare": "object" + more}
+    for kind, fence in (("object", ""), ("first", r"```(?:json)?\s*")):
+        bodies: list[str] = []
+        for place, tool in enumerate(tools):
+            name = re.escape(json.dumps(tool.name, ensure_ascii=False))
+            head = rf'\s*{fence}\{{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*{name}\s*,\s*'
+            rules[f"{kind}_{place}[lazy]"] = f'/{_slashed(head)}"(?:parameters|arguments)"\\s*:/'
+            bodies.append(f'{kind}_{place} {GAP} args_{place} {GAP} "}}"')
+        rules[kind] = " | ".join(bodies)
+    return {**rules, "fenced": f'first{more} {GAP} "```"'}
+
+
+def _slashed(pattern: str) -> str:
+    """A pattern as it may stand between slashes."""
+    return pattern.replace("/", r"\/").replace("\n", r"\n")
+
+
+def _parts(text: str, special: Special) -> str:
+    """A text as the grammar spells it: special tokens by their id, the rest literally; \\0 is an id of a call."""
+    parts: list[str] = []
+    begin = 0
+    for found in [*MARKS.finditer(text)]:
+        if (token := special(found[0])) is not None:
+            parts += [*_literal(text[begin : found.start()]), f"<[{token}]>"]
+            begin = found.end()
+    return " ".join([*parts, *_literal(text[begin:])])
+
+
+def _literal(text: str) -> list[str]:
+    before, gap, after = text.partition("\0")
+    named = [json.dumps(part, ensure_ascii=False) if part else "" for part in (before, after)]
+    return [part for part in (named[0], ID if gap else "", named[1]) if part]
+
+
+def _readable(made: Constraint) -> Constraint:
+    """The constraint, if the library can read it; special tokens wait for a vocabulary."""
+    from llguidance import LLMatcher
+
+    told = LLMatcher.validate_grammar(spelled(made), limits=limits())
+    if told and "no tokenizer" not in told:
+        raise refusal(made, told)
+    return made
