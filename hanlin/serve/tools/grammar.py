@@ -9,12 +9,15 @@ import json
 import re
 from collections.abc import Callable
 
+from hanlin.core.errors import ConfigError
 from hanlin.infer.constraint import Constraint, limits, refusal, spelled
 from hanlin.serve.tools.form import MARKS, Form
 from hanlin.serve.tools.tool import Tool, Wanted
 
 MOST_CALLS = 16
 """Calls of one answer: small models go on for ever."""
+MOST_LETTERS = 1 << 20
+"""Characters of a grammar; 128 tools of usual size make a tenth of it, and it is read in 0.2 s."""
 TEXT = "/(?s:.*)/"
 GAP = r"/[ \n]{0,4}/"
 ID = "/[a-zA-Z0-9]{9}/"
@@ -45,6 +48,9 @@ def constraint(form: Form, wanted: Wanted, parallel: bool, special: Special) -> 
     else:
         rules |= _free(form, wanted.tools, rest, most, special)
     lark = "\n".join(f"{name}: {body}" for name, body in rules.items())
+    if len(lark) > MOST_LETTERS:
+        what = f"the tools make a grammar of {len(lark):,} characters"
+        raise ConfigError(what, f"at most {MOST_LETTERS:,}: give fewer tools, or smaller schemas")
     return _readable(Constraint("grammar", lark))
 
 

@@ -180,6 +180,25 @@ def test_references_within_a_schema_keep_their_root() -> None:
     assert follows(place, made, call("hermes", '{"tree": [1]}')).startswith("1")
 
 
+def test_names_of_any_script_and_sign_are_taken_as_they_are() -> None:
+    made = tokenizer("llama")
+    for name in ("a-b.c/d:e#f&g~h@i!$%^*()+=|,;?'`", "查询.天气", "ünï_1", "get"):
+        tools = [tool(name), tool("get_more")]
+        constraint = kind_of(made).constraint(tools)
+        assert constraint is not None
+        place = guide(constraint, made, made.vocab_size)
+        text = json.dumps({"name": name, "parameters": {}}, ensure_ascii=False)
+        assert follows(place, made, text) == "whole" and follows(place, made, text[:-2] + '"x": 1}}') == '"x": 1}}'
+        parser = kind_of(made).parser(tools)
+        assert [delta.name for delta in parser.push(text) if isinstance(delta, CallBegin)] == [name]
+
+
+def test_tools_that_are_too_much_together_are_refused() -> None:
+    long = [tool(f"t{number}", a={"enum": ["x" * 100 + str(each) for each in range(100)]}) for number in range(128)]
+    with pytest.raises(ConfigError, match=r"a grammar of 1,\d{3},\d{3} characters"):
+        kind_of(tokenizer("hermes")).constraint(long)
+
+
 def test_as_many_tools_as_openai_allows_make_one_grammar() -> None:
     made = tokenizer("hermes")
     many = [tool(f"tool_{number}", **{f"key_{number}": {"type": "integer"}}) for number in range(128)]

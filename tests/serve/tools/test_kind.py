@@ -1,6 +1,8 @@
 """How models are told of tools: recognised kinds, rewritten conversations, refused mistakes."""
 
 import copy
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +87,22 @@ def test_a_template_that_writes_calls_but_describes_no_tools_is_helped_with_that
 )
 def test_a_form_that_is_not_known_is_not_guessed(source: str) -> None:
     assert kind_of(with_template(source)).name == "plain"
+
+
+PUBLISHED = {"qwen2_5": "hermes", "qwen3": "hermes", "qwen3_vl": "hermes", "llama3_1": "llama", "llama3_2": "llama"}
+PUBLISHED |= {"gemma": "plain", "deepseekv3": "plain", "glm4moe": "plain", "qwen3_6": "plain", "cohere2": "plain"}
+
+
+@pytest.mark.parametrize(("name", "kind"), PUBLISHED.items())
+def test_published_templates_are_what_they_are(name: str, kind: str) -> None:
+    spec = find_spec("trl")
+    assert spec is not None and spec.submodule_search_locations
+    path = Path(spec.submodule_search_locations[0]) / "chat_templates" / f"{name}.jinja"
+    if not path.is_file():
+        pytest.skip(f"this version of TRL has no {path.name}")
+    found = kind_of(with_template(path.read_text("utf-8")))
+    assert (found.name, found.renders_tools) == (kind, kind != "plain")
+    assert found.form.between == ("\n" if kind == "hermes" else None)
 
 
 def test_a_model_without_a_template_knows_no_tools() -> None:
