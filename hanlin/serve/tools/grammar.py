@@ -7,7 +7,8 @@ https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from hanlin.core.errors import ConfigError
 from hanlin.infer.constraint import Constraint, limits, refusal, spelled
@@ -22,8 +23,14 @@ TEXT = "/(?s:.*)/"
 GAP = r"/[ \n]{0,4}/"
 ID = "/[a-zA-Z0-9]{9}/"
 
-Special = Callable[[str], int | None]
-"""The id of a text that is one special token, which no text can stand for."""
+
+class Special(NamedTuple):
+    """The special tokens of a vocabulary, for which no text can stand."""
+
+    id_of: Callable[[str], int | None]
+    """The id of a text that is one of them."""
+    free: Sequence[int]
+    """Those that may stand in text, in order, such as the marks of thoughts: neither an end nor a mark of calls."""
 
 
 def constraint(form: Form, wanted: Wanted, parallel: bool, special: Special) -> Constraint | None:
@@ -54,14 +61,22 @@ def constraint(form: Form, wanted: Wanted, parallel: bool, special: Special) -> 
     return _readable(Constraint("grammar", lark))
 
 
+def _ranges(tokens: Sequence[int]) -> str:
+    """Ids as the grammar lists them: 1-3,7-7."""
+    begins = [token for token in tokens if token - 1 not in tokens]
+    ends = [token for token in tokens if token + 1 not in tokens]
+    return ",".join(f"{begin}-{end}" for begin, end in zip(begins, ends, strict=True))
+
+
 def _free(form: Form, tools: tuple[Tool, ...], rest: str, most: int, special: Special) -> dict[str, str]:
     """Text, or text and an opening, or what begins as a call does without one; from there on it is a call."""
-    rules = {"start": "text | bare | fenced", "text": TEXT, **_bare(tools, most)}
+    rules = {"answer": "text | bare | fenced", "text": TEXT, **_bare(tools, most)}
+    rules["start"] = f"(text <[{_ranges(special.free)}]>)* answer" if special.free else "answer"
     if form.opening:
-        token = special(form.opening)
+        token = special.id_of(form.opening)
         heads = "head" if token is None else f"(head | text <[{token}]>)"  # one token, or spelled out
         lead = _parts((form.first + form.before).removeprefix(form.opening), special)
-        rules["start"] += f" | {heads} {lead} one{rest}"
+        rules["answer"] += f" | {heads} {lead} one{rest}"
         rules["head[lazy]"] = f"/{_slashed(r'(?s:.*)' + re.escape(form.opening))}/"
     return rules
 
@@ -91,7 +106,7 @@ def _parts(text: str, special: Special) -> str:
     parts: list[str] = []
     begin = 0
     for found in [*MARKS.finditer(text)]:
-        if (token := special(found[0])) is not None:
+        if (token := special.id_of(found[0])) is not None:
             parts += [*_literal(text[begin : found.start()]), f"<[{token}]>"]
             begin = found.end()
     return " ".join([*parts, *_literal(text[begin:])])

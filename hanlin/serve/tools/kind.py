@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -43,7 +44,7 @@ class ToolKind:
     has_system: bool
     """The template takes system messages."""
     _file: ModuleType
-    _tokenizer: Tokenizer
+    _special: grammar.Special
 
     def messages(
         self, messages: Sequence[Message | Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
@@ -85,9 +86,6 @@ class ToolKind:
         """
         names = [tool.name for tool in read(tools)]
         return Parser(self._file, names, is_strict, rng or random.SystemRandom())
-
-    def _special(self, text: str) -> int | None:
-        return special(self._tokenizer, text)
 
     def _turn(self, place: int, message: Message | Mapping[str, Any]) -> dict[str, Any]:
         turn = message.plain() if isinstance(message, Message) else dict(message)
@@ -136,8 +134,19 @@ def kind_of(tokenizer: Tokenizer) -> ToolKind:
         form = replace(hermes.FORM, between=None)  # a model that was not taught calls goes on calling
     marks = {*file.OPENINGS, *MARKS.findall(form.first + form.before + form.middle + form.after + form.last)}
     shown_tokens = {token for mark in marks if (token := special(tokenizer, mark)) is not None}
-    renders_tools = probed.has_tools and name != PLAIN
-    return ToolKind(name, renders_tools, notices, tuple(sorted(shown_tokens)), form, probed.has_system, file, tokenizer)
+    kept = {*tokenizer.eos, *shown_tokens}
+    added = tokenizer.backend.get_added_tokens_decoder()
+    free = sorted(token for token in added if tokenizer.is_special(token) and token not in kept)
+    return ToolKind(
+        name,
+        renders_tools=probed.has_tools and name != PLAIN,
+        notices=notices,
+        opening_tokens=tuple(sorted(shown_tokens)),
+        form=form,
+        has_system=probed.has_system,
+        _file=file,
+        _special=grammar.Special(partial(special, tokenizer), free),
+    )
 
 
 def special(tokenizer: Tokenizer, text: str) -> int | None:

@@ -150,6 +150,15 @@ def test_marks_that_are_special_tokens_are_seen_by_the_parser_and_others_are_lef
     assert made.stream().push(*tokens) == "get_weather" + json.dumps(PARIS, ensure_ascii=False)
 
 
+@pytest.mark.parametrize("form", ["hermes", "llama", "tagged"])
+def test_text_may_hold_special_tokens_such_as_marks_of_thoughts_and_a_call_may_not(form: str) -> None:
+    place, made = start(form, has_marks=True)
+    assert follows(place, made, "<turn>Hm.<turn>{ x") == "whole"
+    assert follows(place, made, f"<turn>Hm.<turn>{call(form)}") == "whole"
+    assert follows(place, made, call(form).replace("巴", "<turn>")).startswith("<turn>")
+    assert follows(place, made, "<turn>" + call(form).replace("city", "town")).startswith("town")
+
+
 def test_without_a_choice_or_a_tool_there_is_no_constraint() -> None:
     kind = kind_of(tokenizer("hermes"))
     assert kind.constraint(TOOLS, "none") is None and kind.constraint([], "auto") is None
