@@ -6,13 +6,13 @@ The order of what acts on the logits stands at the top of `hanlin.infer.sampling
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from hanlin.core.errors import RefusedError
 from hanlin.infer.bounds import NEVER, Bounds
-from hanlin.infer.choose import History, choose, report
+from hanlin.infer.chance import Chance
+from hanlin.infer.choose import History, check, choose, report
 from hanlin.infer.dry import Dry
 from hanlin.infer.event import Event, Finish
 from hanlin.infer.guide import Guide
@@ -22,7 +22,7 @@ from hanlin.text.tokenizer import Tokenizer
 
 
 class Known(NamedTuple):
-    """What may be known of a row of logits beforehand."""
+    """What is found of all rows of logits at once."""
 
     total: float
     """Their logsumexp."""
@@ -54,10 +54,10 @@ class Answer:
         """Prompt and answer so far."""
         self.count = 0
         """Tokens of the answer so far."""
-        self.chance = torch.Generator().manual_seed(seed)
+        self.chance = Chance(seed)
         self.finish: Finish | None = None
         self.drawable = drawable
-        self.history = History(torch.tensor(self.tokens), self.drawable, sampling)
+        self.history = History(self.tokens, self.drawable, sampling)
         self.ends = ends(tokenizer, sampling)
         self.bounds = Bounds(sampling, drawable, self.ends)
         self.dry = Dry(self.tokens, tokenizer, sampling)
@@ -66,25 +66,24 @@ class Answer:
         self.stream = tokenizer.stream(goes_on=guide is not None, shown=sampling.shown_tokens)
         self.watch = StopWatch(sampling.stop)
 
-    @torch.inference_mode()
-    def take(self, logits: Float[Tensor, " V"], dropped: int = 0, known: Known | None = None) -> Event:
+    def take(self, logits: Float[np.ndarray, " V"], known: Known, dropped: int = 0) -> Event:
         """Choose the next token from the model's logits.
 
         Args:
-            known: what has been found of them already.
+            dropped: tokens forgotten just before.
 
         Raises:
             WeightsError: the logits are not numbers.
             RefusedError: settings and constraint leave no token that may come, or none after this one.
             CapacityError: what the constraint allows takes too long to tell.
         """
-        logits = logits.float()
-        if known is not None and self._wants(known.likeliest):
+        check(known.total)
+        if self._wants(known.likeliest):
             token = known.likeliest
         else:
             welcome = self.dry.penalise(self.history.penalise(self._possible(logits[: self.drawable])))
             token = choose(welcome, self.sampling, self.chance, self.spared)
-        logprob, top = report(logits, token, self.sampling.logprobs, self.drawable, known and known.total)
+        logprob, top = report(logits, token, self.sampling.logprobs, self.drawable, known.total)
         self.history.add(token)
         self.dry.add(token)
         if self.guide is not None:
@@ -103,15 +102,15 @@ class Answer:
             self.sampling.is_greedy and is_free and (self.count >= self.bounds.min_tokens or likeliest not in self.ends)
         )
 
-    def _possible(self, logits: Float[Tensor, " V"]) -> Float[Tensor, " V"]:
+    def _possible(self, logits: Float[np.ndarray, " V"]) -> Float[np.ndarray, " V"]:
         """The logits, minus infinity where a token may not come, changed by what is favoured."""
         if self.guide is None and not self.bounds.is_active(self.count):
             return logits
-        logits = logits.clone()  # log-probabilities are told before all this
+        logits = logits.copy()  # log-probabilities are told before all this
         if self.guide is not None:
             self.guide.mask(logits)
         self.bounds.apply(logits, self.count)
-        if float(logits.max()) == NEVER:
+        if logits.max() == NEVER:
             fix = "allow more tokens, ban fewer, or loosen the constraint"
             raise RefusedError(f"after {self.count:,} tokens of the answer no token may come", fix)
         return logits

@@ -5,9 +5,8 @@
 
 from collections.abc import Iterable, Sequence
 
-import torch
+import numpy as np
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from hanlin.core.errors import ConfigError
 from hanlin.infer.sampling import Sampling
@@ -28,7 +27,7 @@ class Bounds:
         self.allowed = _ids(sampling.allowed_tokens)
         self.banned = _ids(sampling.banned_tokens)
         self.favoured = _ids(tuple(sampling.logit_bias))
-        self.biases = torch.tensor([sampling.logit_bias[token] for token in self.favoured.tolist()])
+        self.biases = np.array([sampling.logit_bias[token] for token in self.favoured.tolist()], np.float32)
         self.ends = _ids(tuple(end for end in ends if end < drawable))
         self.min_tokens = sampling.min_tokens
 
@@ -41,11 +40,12 @@ class Bounds:
         """Some tokens may never come, or are favoured."""
         return any(len(ids) for ids in (self.allowed, self.banned, self.favoured))
 
-    def apply(self, logits: Float[Tensor, " V"], count: int) -> None:
+    def apply(self, logits: Float[np.ndarray, " V"], count: int) -> None:
         """Change the logits in place for the token after the answer's first `count`."""
         if len(self.allowed):
             kept = logits[self.allowed]
-            logits.fill_(NEVER)[self.allowed] = kept
+            logits.fill(NEVER)
+            logits[self.allowed] = kept
         logits[self.banned] = NEVER
         if count < self.min_tokens:
             held = logits[self.ends]
@@ -78,5 +78,5 @@ def check(sampling: Sampling, drawable: int) -> None:
         raise ConfigError("banned_tokens leave no token that may come", "ban fewer, or allow more")
 
 
-def _ids(tokens: Sequence[int]) -> Int[Tensor, " N"]:
-    return torch.tensor(sorted(set(tokens)), dtype=torch.long)
+def _ids(tokens: Sequence[int]) -> Int[np.ndarray, " N"]:
+    return np.array(sorted(set(tokens)), np.int64)

@@ -9,9 +9,7 @@ so it may be part of a token, or spread over several.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from hanlin.infer.sampling import Sampling
 from hanlin.text.tokenizer import Tokenizer
@@ -51,7 +49,7 @@ class Dry:
         self.matched = np.zeros_like(before) if is_break else (self.tokens == token) * (before + 1)
         self.tokens = np.append(self.tokens, token)
 
-    def penalise(self, logits: Float[Tensor, " V"]) -> Float[Tensor, " V"]:
+    def penalise(self, logits: Float[np.ndarray, " V"]) -> Float[np.ndarray, " V"]:
         """The logits, less what each token would repeat."""
         if not self.is_on or len(self.tokens) < 2:
             return logits
@@ -66,8 +64,9 @@ class Dry:
         longest = np.zeros(len(tokens))
         np.maximum.at(longest, which, matched[places])
         is_kept = np.array([self._is_breaker(int(token)) or token >= len(logits) for token in tokens])
-        penalties = torch.from_numpy(self._penalty(longest[~is_kept])).to(logits.dtype)
-        return logits.index_add(0, torch.from_numpy(tokens[~is_kept]), -penalties)
+        less = logits.copy()
+        less[tokens[~is_kept]] -= self._penalty(longest[~is_kept]).astype(logits.dtype)
+        return less
 
     def _penalty(self, matched: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):

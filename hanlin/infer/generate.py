@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hanlin.core.errors import CapacityError, RefusedError
 from hanlin.core.machine import allowed_memory
-from hanlin.infer.answer import Answer
+from hanlin.infer.answer import Answer, Known
 from hanlin.infer.bounds import check
 from hanlin.infer.constraint import Constraint
 from hanlin.infer.event import Event
@@ -93,8 +93,8 @@ def _events(
     one = torch.zeros(len(answers), dtype=torch.long, device=device)
     cache, logits = cache.rows(one), logits.expand(len(answers), -1)
     while True:
-        for answer, row in zip(answers, logits.cpu(), strict=True):
-            yield answer.take(row, dropped)
+        for answer, row in zip(answers, logits.float().cpu(), strict=True):
+            yield answer.take(row.numpy(), known(row, drawable), dropped)
         going = [row for row, answer in enumerate(answers) if answer.finish is None]
         if not going:
             return
@@ -107,6 +107,11 @@ def _events(
             kept = max(1, room // 2)
             dropped = room + 1 - kept
             cache, logits = read(network, [answer.tokens[-kept:] for answer in answers], room)
+
+
+def known(logits: Float[Tensor, " V"], drawable: int) -> Known:
+    """What `Answer.take` wants to know of a row of logits, float32."""
+    return Known(float(logits.logsumexp(0)), int(logits[:drawable].argmax()))
 
 
 @torch.inference_mode()

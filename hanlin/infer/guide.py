@@ -9,9 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from hanlin.core.errors import CapacityError, ConfigError, HanlinError, RefusedError
 from hanlin.infer.constraint import TOO_LARGE, Constraint, limits, refusal, spelled
@@ -36,9 +34,9 @@ class Guide:
         """The answer is whole, and nothing can follow."""
         return self._matcher.is_stopped() or (self._matcher.is_accepting() and bool(self._forbidden.all()))
 
-    def mask(self, logits: Float[Tensor, " V"]) -> None:
+    def mask(self, logits: Float[np.ndarray, " V"]) -> None:
         """Forbid, in place, every token that does not fit here; an end only fits where the answer is whole."""
-        logits.masked_fill_(self._forbidden, -float("inf"))
+        logits[self._forbidden] = -np.inf
 
     def accept(self, token: int) -> None:
         """The answer goes on with `token`, which `mask` left.
@@ -51,10 +49,10 @@ class Guide:
         assert is_right or self._matcher.is_error(), "the token was masked"
         self._forbidden = self._look()
 
-    def _look(self) -> Bool[Tensor, " V"]:
+    def _look(self) -> Bool[np.ndarray, " V"]:
         matcher = self._matcher
         if matcher.is_stopped() and not matcher.is_error():
-            return torch.ones(self._drawable, dtype=torch.bool)
+            return np.ones(self._drawable, bool)
         bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         if matcher.is_error():
             told = f"{matcher.stop_reason()}: {matcher.get_error()}".partition("\n")[0]
@@ -64,7 +62,7 @@ class Guide:
         allowed = np.unpackbits(bits, bitorder="little", count=self._drawable)
         if not allowed.any() and not matcher.is_accepting():
             raise RefusedError("the constraint leaves no token to say here", "mend the constraint")
-        return torch.from_numpy(allowed == 0)
+        return allowed == 0
 
 
 def guide(constraint: Constraint, tokenizer: Tokenizer, drawable: int) -> Guide:

@@ -15,7 +15,7 @@ from torch import Tensor
 from hanlin.core.errors import CapacityError
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.answer import Answer
-from hanlin.infer.generate import PREFILL, cache_bytes, step
+from hanlin.infer.generate import PREFILL, cache_bytes, known, step
 from hanlin.infer.sampling import Sampling
 from hanlin.model.cache import Cache
 from hanlin.model.decoder import Decoder
@@ -90,7 +90,8 @@ def _answered(
     logprobs: list[list[float]] = [[] for _ in rows]
     going = list(range(len(rows)))
     while True:
-        chosen = [rows[row].take(one).token for row, one in zip(going, logits.cpu(), strict=True)]
+        told = zip(going, logits.float().cpu(), strict=True)
+        chosen = [rows[row].take(one.numpy(), known(one, drawable)).token for row, one in told]
         for row, logprob in zip(going, _logprobs(logits, chosen, sampling.temperature), strict=True):
             logprobs[row].append(logprob)
         left = [place for place, row in enumerate(going) if rows[row].finish is None]

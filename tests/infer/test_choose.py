@@ -1,7 +1,9 @@
 """What is drawn: the same tokens with the same probabilities as Transformers' warpers, and as often as they say."""
 
+import random
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,7 +20,9 @@ from transformers.generation.logits_process import (
 )
 
 from hanlin.core.errors import WeightsError
-from hanlin.infer.choose import History, choose, distribution, draw, report
+from hanlin.infer.chance import Chance
+from hanlin.infer.choose import History, check, choose, distribution, draw, largest, report
+from hanlin.infer.generate import known
 from hanlin.infer.sampling import Sampling
 
 EACH = [
@@ -55,8 +59,10 @@ def theirs(logits: torch.Tensor, chosen: Sampling) -> torch.Tensor:
 
 
 def ours(logits: torch.Tensor, chosen: Sampling) -> torch.Tensor:
-    tokens, shares = distribution(logits, chosen)
-    return torch.zeros(len(logits), dtype=torch.float64).index_put((tokens,), shares)
+    tokens, shares = distribution(logits.numpy(), chosen)
+    return torch.zeros(len(logits), dtype=torch.float64).index_put(
+        (torch.from_numpy(tokens),), torch.from_numpy(shares)
+    )
 
 
 @pytest.mark.parametrize("how", EACH, ids=str)
@@ -88,7 +94,7 @@ def test_any_mixture_of_settings_leaves_a_distribution(
     values: list[float], temperature: float, top_k: int, top_p: float, min_p: float, typical_p: float
 ) -> None:
     chosen = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p)
-    tokens, shares = distribution(torch.tensor(values), chosen)
+    tokens, shares = distribution(np.array(values, np.float32), chosen)
     assert len(tokens) >= 1
     assert len(set(tokens.tolist())) == len(tokens)
     assert float(shares.sum()) == pytest.approx(1)
@@ -98,11 +104,11 @@ def test_any_mixture_of_settings_leaves_a_distribution(
 @pytest.mark.parametrize("how", EACH[:7], ids=str)
 def test_100_000_draws_fall_as_the_closed_form_says(how: dict) -> None:
     """Chi-square against the formulas written out below, not against our own probabilities."""
-    logits = torch.randn(50, generator=torch.Generator().manual_seed(3)) * 2
+    logits = torch.randn(50, generator=torch.Generator().manual_seed(3)).numpy() * 2
     chosen = Sampling(temperature=0.8, **how)
     tokens, shares = distribution(logits, chosen)
-    drawn = tokens[draw(shares, torch.Generator().manual_seed(11), 100_000)]
-    seen = torch.bincount(drawn, minlength=50).double().numpy()
+    drawn = tokens[draw(shares, Chance(11), 100_000)]
+    seen = np.bincount(drawn, minlength=50)
     expected = closed_form(logits.tolist(), chosen)
     assert {i for i in range(50) if seen[i]} <= {i for i in range(50) if expected[i]}
     alive = [i for i in range(50) if expected[i] > 0]
@@ -150,46 +156,64 @@ def closed_form(logits: list[float], chosen: Sampling) -> list[float]:
 
 def test_repetition_penalty_equals_that_of_transformers() -> None:
     logits = torch.randn(40, generator=torch.Generator().manual_seed(0))
-    history = History(torch.tensor([3, 5, 5, 9]), 40, Sampling(repetition_penalty=1.3))
+    history = History([3, 5, 5, 9], 40, Sampling(repetition_penalty=1.3))
     history.add(17)
     said = torch.tensor([[3, 5, 5, 9, 17]])
     expected = RepetitionPenaltyLogitsProcessor(1.3)(said, logits[None].clone())[0]
-    torch.testing.assert_close(history.penalise(logits), expected, rtol=0, atol=0)
+    np.testing.assert_array_equal(history.penalise(logits.numpy()), expected.numpy())
 
 
 def test_frequency_and_presence_penalties_count_the_answer_and_not_the_prompt() -> None:
-    history = History(torch.tensor([1, 1, 2]), 6, Sampling(frequency_penalty=0.5, presence_penalty=0.25))
+    history = History([1, 1, 2], 6, Sampling(frequency_penalty=0.5, presence_penalty=0.25))
     for token in (3, 3, 4):
         history.add(token)
-    assert history.penalise(torch.zeros(6)).tolist() == [0, 0, 0, -1.25, -0.75, 0]
+    assert history.penalise(np.zeros(6, np.float32)).tolist() == [0, 0, 0, -1.25, -0.75, 0]
 
 
 @pytest.mark.parametrize("temperature", [1e-5, 1e-40, 5e-324, 1e300])
 def test_no_temperature_overflows(temperature: float) -> None:
-    logits = torch.tensor([1.0, 3.0, 2.0])
+    logits = np.array([1, 3, 2], np.float32)
     _, shares = distribution(logits, Sampling(temperature=temperature))
-    assert bool(shares.isfinite().all())
+    assert np.isfinite(shares).all()
     assert float(shares.sum()) == pytest.approx(1)
     if temperature < 1:
-        assert choose(logits, Sampling(temperature=temperature, top_p=0.9), torch.Generator()) == 1
+        assert choose(logits, Sampling(temperature=temperature, top_p=0.9), Chance(0)) == 1
 
 
 def test_greedy_takes_the_likeliest_and_needs_no_chance() -> None:
-    chance = torch.Generator().manual_seed(1)
-    before = chance.get_state()
-    assert choose(torch.tensor([0.0, 5.0, 1.0]), Sampling(), chance) == 1
-    assert torch.equal(before, chance.get_state())
+    chance = Chance(1)
+    assert choose(np.array([0, 5, 1], np.float32), Sampling(), chance) == 1
+    assert chance.coarse() == Chance(1).coarse()
 
 
-def test_sampling_leaves_the_global_generator_alone() -> None:
-    before = torch.get_rng_state()
-    choose(torch.randn(9, generator=torch.Generator()), Sampling(temperature=1.0), torch.Generator().manual_seed(2))
-    assert torch.equal(before, torch.get_rng_state())
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**63 - 1])
+def test_chance_is_that_of_torch(seed: int) -> None:
+    """Answers drawn with a seed stay what they were when torch drew them."""
+    theirs, own = torch.Generator().manual_seed(seed), Chance(seed)
+    assert own.fine(1000).tolist() == torch.rand(1000, generator=theirs, dtype=torch.float64).tolist()
+    assert own.coarse() == float(torch.rand(1, generator=theirs))
+    assert own.fine(1) == torch.rand(1, generator=theirs, dtype=torch.float64).numpy()
+
+
+@pytest.mark.parametrize("count", [1, 4, 9, 40])
+def test_the_largest_come_in_order_and_equal_ones_by_their_place(count: int) -> None:
+    values = np.array([2, 5, 1, 5, 3, 3, 0, 3, 5, 1], np.float32)
+    ordered = sorted(range(10), key=lambda place: (-values[place], place))
+    assert largest(values, count).tolist() == ordered[:count]
+    tied = [place for place in ordered if values[place] >= values[ordered[min(count, 10) - 1]]]
+    assert largest(values, count, has_ties=True).tolist() == tied
+
+
+def test_sampling_leaves_the_global_generators_alone() -> None:
+    before = torch.get_rng_state(), random.getstate()
+    choose(np.zeros(9, np.float32), Sampling(temperature=1.0), Chance(2))
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate()
 
 
 def test_log_probabilities_are_log_softmax_of_the_raw_logits() -> None:
     logits = torch.randn(30, generator=torch.Generator().manual_seed(4)) * 3
-    own, top = report(logits, 12, 5, 30)
+    own, top = report(logits.numpy(), 12, 5, 30, float(logits.logsumexp(0)))
     expected = logits.log_softmax(0)
     assert own == pytest.approx(float(expected[12]), abs=1e-5)
     assert [entry.token for entry in top] == expected.topk(5).indices.tolist()
@@ -199,4 +223,4 @@ def test_log_probabilities_are_log_softmax_of_the_raw_logits() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_logits_that_are_no_numbers_are_an_error_with_a_fix(bad: float) -> None:
     with pytest.raises(WeightsError, match="instead of probabilities"):
-        report(torch.tensor([0.0, bad]), 0, None, 2)
+        check(known(torch.tensor([0.0, bad]), 2).total)

@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from hanlin.core.errors import CapacityError, RefusedError
 from hanlin.core.machine import allowed_memory
 from hanlin.infer import generate as generation
-from hanlin.infer.answer import Answer
+from hanlin.infer.answer import Answer, Known
+from hanlin.infer.chance import Chance
 from hanlin.infer.choose import History, choose
 from hanlin.infer.event import Event
 from hanlin.infer.generate import generate
@@ -27,12 +29,12 @@ WILD = Sampling(temperature=1.2, top_p=0.95, max_tokens=24, seed=3)
 
 def naive(network: Decoder, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling, seed: int) -> list[int]:
     """No cache, no batch, no chunks."""
-    chance = torch.Generator().manual_seed(seed)
-    history = History(torch.tensor(prompt), tokenizer.vocab_size, sampling)
+    chance = Chance(seed)
+    history = History(prompt, tokenizer.vocab_size, sampling)
     tokens = list(prompt)
     for _ in range(sampling.max_tokens):
         with torch.inference_mode():
-            logits = network(torch.tensor([tokens]))[0, -1, : tokenizer.vocab_size]
+            logits = network(torch.tensor([tokens]))[0, -1, : tokenizer.vocab_size].numpy()
         token = choose(history.penalise(logits), sampling, chance)
         history.add(token)
         tokens.append(token)
@@ -145,12 +147,12 @@ def test_a_sliding_window_keeps_its_newest_half_and_says_so(
     sampling = Sampling(temperature=1.0, max_tokens=120, seed=5, overflow="slide")
     endless = Tokenizer(bytewise.backend, bytewise.vocab_size)
     events = list(generate(network, endless, prompt, sampling))
-    chance = torch.Generator().manual_seed(5)
+    chance = Chance(5)
     window, expected = list(prompt), []
     for _ in range(120):
         dropped = 0 if len(window) <= 64 else len(window) - 32
         window = window[dropped:]
-        logits = network(torch.tensor([window]))[0, -1, : bytewise.vocab_size]
+        logits = network(torch.tensor([window]))[0, -1, : bytewise.vocab_size].numpy()
         window.append(choose(logits, sampling, chance))
         expected.append((window[-1], dropped))
     assert [(event.token, event.dropped) for event in events] == expected
@@ -190,7 +192,9 @@ def spoken(tokenizer: Tokenizer, tokens: list[int], sampling: Sampling) -> list[
     answer = Answer(0, 0, [0], tokenizer.vocab_size, tokenizer, sampling)
     events = []
     for token in tokens:
-        events.append(answer.take(torch.zeros(tokenizer.vocab_size).index_fill(0, torch.tensor(token), 9.0)))
+        logits = np.full(tokenizer.vocab_size, -99, np.float32)
+        logits[token] = 0
+        events.append(answer.take(logits, Known(0.0, token)))
         if events[-1].finish:
             break
     return events

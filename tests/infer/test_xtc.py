@@ -1,11 +1,12 @@
 """XTC: as often and as much as the proposal says, by its words written out slowly."""
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from hanlin.infer.chance import Chance
 from hanlin.infer.choose import choose, distribution, exclude_top
 from hanlin.infer.sampling import Sampling
 
@@ -39,12 +40,12 @@ def closed_form(shares: list[float], probability: float, threshold: float, spare
 )
 def test_2_000_draws_fall_as_the_closed_form_says(probability: float, threshold: float, spared: frozenset[int]) -> None:
     sampling = Sampling(temperature=1, xtc_probability=probability, xtc_threshold=threshold)
-    order = torch.tensor([3, 0, 5, 1, 4, 2])  # not sorted by likelihood
-    logits = torch.tensor(SHARES).log()[order]
+    order = np.array([3, 0, 5, 1, 4, 2])  # not sorted by likelihood
+    logits = np.log(np.array(SHARES, np.float32))[order]
     places = frozenset(order.tolist().index(token) for token in spared)
-    chance = torch.Generator().manual_seed(5)
-    drawn = torch.tensor([choose(logits, sampling, chance, places) for _ in range(DRAWS)])
-    seen = torch.bincount(order[drawn], minlength=6).tolist()
+    chance = Chance(5)
+    drawn = [choose(logits, sampling, chance, places) for _ in range(DRAWS)]
+    seen = np.bincount(order[drawn], minlength=6).tolist()
     expected = closed_form(SHARES, probability, threshold, spared)
     assert [count > 0 for count in seen] == [share > 0 for share in expected]
     alive = [i for i in range(6) if expected[i]]
@@ -55,7 +56,7 @@ def test_2_000_draws_fall_as_the_closed_form_says(probability: float, threshold:
 @given(st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=30), st.floats(0.01, 0.5))
 @settings(max_examples=300, deadline=None)
 def test_what_is_left_is_what_the_proposal_says(values: list[float], threshold: float) -> None:
-    tokens, shares = distribution(torch.tensor(values), Sampling(temperature=1))
+    tokens, shares = distribution(np.array(values, np.float32), Sampling(temperature=1))
     left, kept = exclude_top(tokens, shares, threshold, frozenset())
     likely = [float(share) for share in shares if share >= threshold]
     unlikely = [float(share) for share in shares if share < threshold]
@@ -65,7 +66,7 @@ def test_what_is_left_is_what_the_proposal_says(values: list[float], threshold: 
 
 def test_without_xtc_the_same_seed_draws_what_it_drew_before_there_was_xtc() -> None:
     """No chance is spent on a setting that is off."""
-    first, second = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
-    choose(torch.zeros(9), Sampling(temperature=1), first)
-    torch.rand(1, generator=second, dtype=torch.float64)
-    assert torch.equal(first.get_state(), second.get_state())
+    first, second = Chance(3), Chance(3)
+    choose(np.zeros(9, np.float32), Sampling(temperature=1), first)
+    second.fine(1)
+    assert first.coarse() == second.coarse()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from hanlin.core.errors import CapacityError, HanlinError, RefusedError
 from hanlin.core.machine import allowed_memory
@@ -301,7 +300,7 @@ class Engine:
         events = [self._cut(sequence) for sequence in self._late]
         found = survey(logits, self.drawable)
         known = list(map(Known, found.totals.tolist(), found.likeliest.tolist()))
-        rows, place = torch.from_numpy(logits), 0
+        place = 0
         for part in parts:
             sequence = part.sequence
             told = slice(place, place + len(sequence.rows(part.size)))
@@ -311,7 +310,7 @@ class Engine:
                 events.extend(self._tell(sequence, part.size, logits[told], known[told]))
                 sequence.advance(part.size, self.pages)
                 if part.is_asked:
-                    pairs = list(zip(rows[asked], known[asked], strict=True))
+                    pairs = list(zip(logits[asked], known[asked], strict=True))
                     events.extend(Emitted(sequence.handle, event) for event in self._say(sequence, pairs))
             except HanlinError as error:
                 events.append(Emitted(sequence.handle, None, error))
@@ -329,12 +328,12 @@ class Engine:
         sequence.rated = rows.stop + 1
         yield Emitted(sequence.handle, None, places=tuple(told))
 
-    def _say(self, sequence: Sequence, rows: list[tuple[torch.Tensor, Known]]) -> Iterator[Event]:
+    def _say(self, sequence: Sequence, rows: list[tuple[np.ndarray, Known]]) -> Iterator[Event]:
         """The next token, and as many of the guessed ones behind it as are what would have been chosen."""
         answer, guess = sequence.answer, sequence.guess
         sequence.guess, right = [], 0
         for (row, known), guessed in zip(rows, [*guess, None], strict=True):
-            yield answer.take(row, sequence.dropped, known)
+            yield answer.take(row, known, sequence.dropped)
             sequence.dropped = 0
             if answer.finish is not None or answer.tokens[-1] != guessed:
                 break
