@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hanlin.model.compiled import Compiled, Network
+from hanlin.model.compiled import Compiled
+from hanlin.model.network import Network
 
 
 @torch.inference_mode()

@@ -6,35 +6,17 @@ the first of them leaves the own tokens of the text, which is read once.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from hanlin.core.errors import ConfigError, RefusedError, WeightsError
 from hanlin.infer.branches import branches
+from hanlin.infer.measures import Choice
 from hanlin.infer.score import said
-from hanlin.model.compiled import Network
+from hanlin.model.network import Network
 from hanlin.text.tokenizer import Tokenizer
 
 NAN, DAMAGED = "the model answers nan instead of probabilities", "the weights are damaged: fetch them again"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of the continuations."""
-
-    text: str
-    loglikelihood: float
-    """Sum of the log-probabilities of its tokens, in nats: comparable among the choices of one call."""
-    tokens: int
-    """Tokens that were counted."""
-    share: float
-    """Its probability if it must be one of these."""
-
-    @property
-    def mean(self) -> float:
-        """Nats per token: for choices of very different lengths."""
-        return self.loglikelihood / self.tokens
 
 
 def beginning_of(tokenizer: Tokenizer) -> int:

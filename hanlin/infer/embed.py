@@ -6,7 +6,6 @@ not much more.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,10 +13,9 @@ from jaxtyping import Float
 
 from hanlin.core.errors import DataError, WeightsError
 from hanlin.infer.branches import branches
-from hanlin.model.compiled import Network
+from hanlin.infer.measures import Pooling
+from hanlin.model.network import Network
 from hanlin.text.tokenizer import Tokenizer
-
-Pooling = Literal["mean", "last"]
 
 
 def embed(

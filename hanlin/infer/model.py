@@ -3,6 +3,9 @@
 import hanlin
 model = hanlin.load()
 print("".join(event.text for event in model.chat([{"role": "user", "content": "What is the capital of France?"}])))
+
+torch, which takes longer to import than a small model to load, is imported when it computes: never to generate with
+our own kernels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,26 +14,17 @@ from pathlib import Path
 from typing import Any, get_args, overload
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedError, TokenizerError, did_you_mean, shown
 from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
-from hanlin.infer import score as scoring
-from hanlin.infer.choices import Choice, logprobs, rate, whole_texts
 from hanlin.infer.constraint import Constraint
-from hanlin.infer.embed import Pooling, embed
 from hanlin.infer.engine import Engine, EngineSettings, Request
 from hanlin.infer.event import Event
-from hanlin.infer.generate import generate
-from hanlin.infer.next_token import Next, next_token
+from hanlin.infer.measures import WINDOW, Choice, Next, Pooling, Score
 from hanlin.infer.sampling import SLIDE, Sampling
-from hanlin.infer.score import Score
-from hanlin.model.checkpoint import Checkpoint
-from hanlin.model.compiled import Compiled, Network
-from hanlin.model.load import load as load_checkpoint
+from hanlin.model.compiled import Compiled
 from hanlin.model.native import load_native
 from hanlin.model.plan import Bits
 from hanlin.model.store import DEFAULT, resolve
@@ -40,12 +34,12 @@ from hanlin.text.tokenizer import Tokenizer
 
 BITS: dict[str, Bits | None] = {"int8": 8, "int4": 4, "stored": None}
 """Weights in whole numbers, for our own kernels; "stored" are those that a GGUF file has. See `hanlin.model.native`."""
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = ("float32", "bfloat16", "float16")
 
 Turn = Message | Mapping[str, Any]
 
 
-def load(name: str | Path = "", dtype: torch.dtype | str | None = None) -> "Model":
+def load(name: str | Path = "", dtype: Any = None) -> "Model":
     """A model ready to use, fetched first if it is not here yet.
 
     Args:
@@ -61,9 +55,13 @@ def load(name: str | Path = "", dtype: torch.dtype | str | None = None) -> "Mode
         WeightsError: the checkpoint is damaged, incomplete or of a kind not carried.
         TokenizerError: its tokenizer cannot be built.
     """
-    torch.set_num_threads(allowed_cores().count)
     if isinstance(dtype, str) and dtype in BITS:
         return _native(str(name) or DEFAULT, BITS[dtype])
+    import torch
+
+    from hanlin.model.load import load as load_checkpoint
+
+    torch.set_num_threads(allowed_cores().count)
     return Model(load_checkpoint(resolve(str(name) or DEFAULT), precision(dtype)), str(name) or DEFAULT)
 
 
@@ -71,24 +69,23 @@ def _native(name: str, bits: Bits | None) -> "Model":
     path = resolve(name)
     if bits is None and path.suffix != ".gguf" and not any(path.glob("*.gguf")):
         raise ConfigError(f'dtype = "stored": {name} is no GGUF file with codes to keep', 'load it with dtype="int8"')
-    torch.set_num_threads(1)  # it only chooses tokens now; its threads would take the cores from ours
     it = load_native(path, bits=bits)
-    checkpoint = Checkpoint(it.network, it.config, it.family, it.tokenizer, it.generation, it.path)
-    return Model(checkpoint, name, Compiled(it.plan, it.config, it.kind))
+    return Model(it, name, Compiled(it.plan, it.config, it.kind))
 
 
-def precision(dtype: torch.dtype | str | None) -> torch.dtype:
+def precision(dtype: Any) -> Any:
     """A torch.dtype from what a user may write.
 
     Raises:
         ConfigError: not one of the precisions a model can compute in.
     """
+    import torch
+
     if dtype is None:
         return torch.float32
-    if isinstance(dtype, str) and dtype in DTYPES:
-        return DTYPES[dtype]
-    if dtype in DTYPES.values() and isinstance(dtype, torch.dtype):
-        return dtype
+    name = dtype if isinstance(dtype, str) else str(dtype).removeprefix("torch.")
+    if name in DTYPES and dtype in (name, getattr(torch, name)):
+        return getattr(torch, name)
     raise ConfigError(
         f"dtype = {shown(dtype)} is no precision to compute in", did_you_mean(str(dtype), (*DTYPES, *BITS))
     )
@@ -97,11 +94,11 @@ def precision(dtype: torch.dtype | str | None) -> torch.dtype:
 class Model:
     """A network with its tokenizer. B sequences, T tokens each, V ids in the vocabulary."""
 
-    def __init__(self, checkpoint: Checkpoint, name: str = "", network: Network | None = None) -> None:
-        """`network` is what computes, if not the checkpoint's own."""
+    def __init__(self, checkpoint: Any, name: str = "", network: Any = None) -> None:
+        """Of a `Checkpoint`, or of a `Native` (`hanlin.model.native`) and its `Compiled` network."""
         self.checkpoint = checkpoint
         self.name = name or checkpoint.path.name
-        self.network: Network = network or checkpoint.network
+        self.network: Any = network or checkpoint.network
         self.config = checkpoint.config
 
     def __repr__(self) -> str:
@@ -129,19 +126,22 @@ class Model:
         """The context window: most tokens the network can see at once."""
         return self.config.context
 
-    @torch.inference_mode()
-    def logits(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def logits(self, tokens: Int[Any, "B T"]) -> Float[Any, "B T V"]:
         """What the network thinks comes after each token, as unnormalised log-probabilities (nats).
 
         Raises:
             DataError: not a tensor of whole numbers of that shape, or an id is outside the vocabulary.
             CapacityError: T exceeds the context window, or the logits exceed the free memory.
         """
+        import torch
+
         is_right = (
-            isinstance(tokens, Tensor) and tokens.dim() == 2 and tokens.numel() and not tokens.is_floating_point()
+            isinstance(tokens, torch.Tensor) and tokens.dim() == 2 and tokens.numel() and not tokens.is_floating_point()
         )
         if not is_right:
-            what = f"logits of {list(tokens.shape) if isinstance(tokens, Tensor) else shown(tokens)} make no sense"
+            what = (
+                f"logits of {list(tokens.shape) if isinstance(tokens, torch.Tensor) else shown(tokens)} make no sense"
+            )
             raise DataError(what, "give ids as torch.tensor([model.tokenizer.encode(text)]), of shape [B T]")
         self._check(tokens.flatten().tolist())
         self._check_length(tokens.shape[1])
@@ -151,7 +151,8 @@ class Model:
             raise CapacityError(
                 what, "give fewer tokens at once; score and generate hold no more logits than they need"
             )
-        return self.network(tokens)
+        with torch.inference_mode():
+            return self.network(tokens)
 
     def generate(
         self, prompt: str | Sequence[int], *, constraint: Constraint | None = None, **sampling: Any
@@ -183,6 +184,8 @@ class Model:
         """As `generate`, of ids that are in the vocabulary and settings that are sound."""
         if isinstance(self.network, Compiled):
             return self.engine.generate(Request(tuple(tokens), sampling, constraint))
+        from hanlin.infer.generate import generate
+
         return generate(self.network, self.tokenizer, tokens, sampling, constraint)
 
     @cached_property
@@ -266,6 +269,8 @@ class Model:
         if not tokens:
             raise RefusedError("the text is empty", "give at least one character")
         self._check_length(len(tokens))
+        from hanlin.infer.next_token import next_token
+
         return next_token(self.network, tokens, k, min(self.config.vocabulary, self.tokenizer.vocab_size))
 
     def embed(self, texts: Sequence[str], pooling: Pooling = "mean") -> Float[np.ndarray, "N D"]:
@@ -280,6 +285,8 @@ class Model:
         """
         for text in texts:
             self._check_length(len(self.encode(text, Sampling())))
+        from hanlin.infer.embed import embed
+
         return embed(self.network, self.tokenizer, texts, pooling)
 
     def logprobs(self, texts: Sequence[str]) -> list[list[tuple[int, float]]]:
@@ -292,6 +299,8 @@ class Model:
         ids = [self.encode(text, Sampling()) for text in texts]
         for one in ids:
             self._check_length(len(one))
+        from hanlin.infer.choices import logprobs
+
         return logprobs(self.network, self.tokenizer, ids)
 
     @overload
@@ -326,6 +335,8 @@ class Model:
             RefusedError: the tokenizer has neither BOS nor EOS to begin with.
         """
         if choices is not None:
+            from hanlin.infer.choices import rate, whole_texts
+
             for ids in whole_texts(self.tokenizer, text, choices):
                 self._check_length(len(ids) - 1)
             return rate(self.network, self.tokenizer, text, choices)
@@ -338,7 +349,9 @@ class Model:
         """As `score` for a text that comes in blocks and may exceed memory: the score so far, window by window."""
         window = self.window if window is None else window
         self._check_length(window)
-        return scoring.score(self.network, self.tokenizer, blocks, window=window, stride=stride, name=name)
+        from hanlin.infer.score import score
+
+        return score(self.network, self.tokenizer, blocks, window=window, stride=stride, name=name)
 
     @property
     def _bytes_of_number(self) -> int:
@@ -347,7 +360,7 @@ class Model:
     @property
     def window(self) -> int:
         """Tokens seen at once in scoring if nothing else is asked for."""
-        return min(self.context, scoring.WINDOW)
+        return min(self.context, WINDOW)
 
     def _check(self, tokens: Sequence[int]) -> None:
         vocabulary = self.config.vocabulary

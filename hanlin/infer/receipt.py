@@ -12,8 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from hanlin import kernels
 from hanlin.core.errors import ConfigError, DataError, shown
 from hanlin.core.lineage import content_hash
@@ -93,6 +91,8 @@ def made_with(model: Model) -> dict[str, Any]:
     """What computes: our kernels' instructions and how weights are kept, or torch, its precision and its threads."""
     if isinstance(model.network, Compiled):
         return {"engine": "hanlin", "kernels": kernels.path(), "weights": model.network.kind}
+    import torch
+
     weights = str(model.network.embed.weight.dtype).removeprefix("torch.")
     return {"engine": f"torch {torch.__version__}", "threads": torch.get_num_threads(), "weights": weights}
 
@@ -154,6 +154,8 @@ def _as_it_was(made: Mapping[str, Any]) -> None:
         except ConfigError:
             return  # it is told as a difference
     elif isinstance(made.get("threads"), int) and 0 < made["threads"] <= 1024:
+        import torch
+
         torch.set_num_threads(made["threads"])
 
 

@@ -9,7 +9,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,61 +17,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hanlin.core.errors import ConfigError, DataError, RefusedError, WeightsError
-from hanlin.model.compiled import Network
+from hanlin.infer.measures import WINDOW, Score
+from hanlin.model.network import Network
 from hanlin.text.long import encode_long
 from hanlin.text.tokenizer import Tokenizer
 
-WINDOW = 2048
-"""The window if none is asked for: memory and time stay small, and few tokens see less than a page before them."""
 HEAD_NUMBERS = 1 << 24
 """Logits held at once: 64 MiB of float32. The head of a window of 2,048 over 262,000 tokens would be 2 GiB."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """A text's log-likelihood and its sizes; scores of several texts add up."""
-
-    loglikelihood: float
-    """Sum of the log-probabilities of all tokens, in nats."""
-    tokens: int
-    """Tokens that were predicted."""
-    words: int
-    """Runs of characters between white space. Text without spaces, such as Chinese, has few: see bits per byte."""
-    bytes: int
-    """UTF-8 bytes."""
-    forced_cuts: int = 0
-    """Places where a stretch without any border was cut to bound memory; ids there may differ from the whole text's."""
-
-    def __add__(self, other: "Score") -> "Score":
-        return Score(
-            self.loglikelihood + other.loglikelihood,
-            self.tokens + other.tokens,
-            self.words + other.words,
-            self.bytes + other.bytes,
-            self.forced_cuts + other.forced_cuts,
-        )
-
-    @property
-    def perplexity(self) -> float:
-        """exp of the mean negative log-likelihood per token: comparable between models of one tokenizer only."""
-        return _perplexity(self.loglikelihood, self.tokens)
-
-    @property
-    def word_perplexity(self) -> float:
-        """The same per word: comparable between tokenizers."""
-        return _perplexity(self.loglikelihood, self.words)
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Bits the model needs to write one byte of the text: comparable between tokenizers and languages."""
-        return -self.loglikelihood / self.bytes / math.log(2) if self.bytes else math.nan
-
-
-def _perplexity(loglikelihood: float, count: int) -> float:
-    if not count:
-        return math.nan
-    mean = -loglikelihood / count
-    return math.exp(mean) if mean < 700 else math.inf
 
 
 def score(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hanlin.model import learning
 from hanlin.model.blocks import Linear, Part, Stack
 from hanlin.model.cache import Slab
-from hanlin.model.rope import Turn, rotate
+from hanlin.model.rotate import Turn, rotate
 
 
 class View(NamedTuple):

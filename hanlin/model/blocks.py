@@ -1,7 +1,7 @@
 """The parts layers are made of: norms, fused linear maps, feed-forward parts, experts."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from hanlin.model import learning
-from hanlin.model.keys import Keys
-
-Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+from hanlin.model.activation import Activation
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
@@ -20,33 +18,6 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "relu": F.relu,
 }
-FROM_HF: dict[str, Activation] = {
-    "silu": "silu",
-    "swish": "silu",
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "relu": "relu",
-}
-TO_HF: dict[Activation, str] = {
-    "silu": "silu",
-    "gelu": "gelu",
-    "gelu_tanh": "gelu_pytorch_tanh",
-    "relu": "relu",
-}
-
-
-def activation(keys: Keys, key: str, default: str) -> Activation:
-    """The activation a config names.
-
-    Raises:
-        WeightsError: one we do not carry.
-    """
-    name = keys.get(key, str, default)
-    if name not in FROM_HF:
-        raise keys.wrong(key, f"where we carry {', '.join(FROM_HF)}")
-    return FROM_HF[name]
 
 
 class Part(nn.Module):

@@ -1,20 +1,18 @@
 """A compiled plan behind the face of a network: whatever reads whole texts (scores, tables, classes) need not know.
 
-Generation does not come this way, see `hanlin.infer.engine`.
+Generation does not come this way, see `hanlin.infer.engine`; so torch is imported when a text is first read.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from hanlin.core.errors import RefusedError
 from hanlin.kernels.kv import KVBlocks
 from hanlin.kernels.plan import Plan
 from hanlin.model.config import Shape
-from hanlin.model.decoder import Decoder
 
 BRANCHES = 16
 """Texts of one beginning in one pass: each has blocks of its own for keys and values."""
@@ -30,14 +28,13 @@ class Compiled:
     def __init__(self, plan: Plan, config: Shape, kind: str) -> None:
         """`kind` is what the weights are kept as: "int8", "int4", …"""
         self.plan, self.config, self.kind = plan, config, kind
+        self._is_quiet = False
 
-    def __call__(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+    def __call__(self, tokens: Int[Any, "B T"]) -> Float[Any, "B T V"]:
         """Logits of the token that follows each position."""
         return self.head(self.trunk(tokens))
 
-    def trunk(
-        self, tokens: Int[Tensor, "B T"], cache: None = None, documents: Tensor | None = None
-    ) -> Float[Tensor, "B T D"]:
+    def trunk(self, tokens: Int[Any, "B T"], cache: None = None, documents: Any = None) -> Float[Any, "B T D"]:
         """The residual stream after the last norm.
 
         Raises:
@@ -49,16 +46,16 @@ class Compiled:
         kv = self.plan.blocks(places)
         table = np.arange(places, dtype=np.int32)[None]
         seen = [self._read(kv, table, row.numpy()) for row in tokens.cpu()]
-        return torch.from_numpy(np.stack(seen))
+        return self._torch().from_numpy(np.stack(seen))
 
-    def branches(self, beginning: Int[Tensor, " P"], ends: Sequence[Int[Tensor, " _"]]) -> list[Float[Tensor, "_ D"]]:
+    def branches(self, beginning: Int[Any, " P"], ends: Sequence[Int[Any, " _"]]) -> list[Float[Any, "_ D"]]:
         """The same at each position of several texts that begin alike; the beginning is read once."""
         whole, rest = divmod(len(beginning), KVBlocks.SIZE)
         each = -(-(rest + max(map(len, ends), default=1)) // KVBlocks.SIZE)
         kv = self.plan.blocks(whole + 1 + BRANCHES * each)
         if len(beginning):
             self._read(kv, np.arange(whole + 1, dtype=np.int32)[None], beginning.numpy())
-        found: list[Tensor] = []
+        found: list[Any] = []
         while len(found) < len(ends):
             some = _some([end.numpy() for end in ends[len(found) : len(found) + BRANCHES]])
             own = whole + 1 + np.arange(len(some) * each).reshape(len(some), each)
@@ -66,7 +63,7 @@ class Compiled:
             if rest:
                 for block in own[:, 0]:
                     kv.copy(whole, int(block))
-            found += map(torch.from_numpy, self._branch(kv, tables, len(beginning), some))
+            found += map(self._torch().from_numpy, self._branch(kv, tables, len(beginning), some))
         return found
 
     def _branch(self, kv: KVBlocks, tables: np.ndarray, first: int, ends: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -92,11 +89,20 @@ class Compiled:
             parts.append(said.seen)
         return np.concatenate(parts)
 
-    def head(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b V"]:
+    def head(self, x: Float[Any, "*b D"]) -> Float[Any, "*b V"]:
         """Logits from the residual stream."""
         flat = x.reshape(-1, x.shape[-1]).contiguous()
-        logits = torch.from_numpy(self.plan.unembed(flat.numpy()))
+        logits = self._torch().from_numpy(self.plan.unembed(flat.numpy()))
         return logits.view(*x.shape[:-1], logits.shape[-1])
+
+    def _torch(self) -> Any:
+        """torch, which the first time is told to leave the cores to the kernels: all it does here is small."""
+        import torch
+
+        if not self._is_quiet:
+            torch.set_num_threads(1)
+            self._is_quiet = True
+        return torch
 
     @property
     def bytes(self) -> int:
@@ -108,7 +114,3 @@ def _some(ends: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     """As many of the first ones as fit into a pass, and at least one."""
     count = int((np.cumsum([len(end) for end in ends]) <= ROWS).sum())
     return ends[: max(1, count)]
-
-
-Network = Decoder | Compiled
-"""What reads a text: with torch, or compiled."""

@@ -1,7 +1,6 @@
-"""The decoder all families are: tokens → embedding → layers → norm → head. The families differ in their layers."""
+"""The decoder all families are: tokens → embedding → layers → norm → head, of the parts that a family names."""
 
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,49 +11,35 @@ from torch.utils.checkpoint import checkpoint
 from hanlin.core.errors import CapacityError
 from hanlin.model.attention import View, look
 from hanlin.model.blocks import Embedding
+from hanlin.model.build import built
 from hanlin.model.cache import Cache, empty
-from hanlin.model.config import Shape
-from hanlin.model.rope import Rope, turn, turns
-
-
-class Sight(NamedTuple):
-    """How a layer sees: how far back (None: all the way), and by which rope it knows positions (None: by none)."""
-
-    window: int | None = None
-    rope: Rope | None = None
+from hanlin.model.parts import Whole
+from hanlin.model.rotate import turn, turns
 
 
 class Decoder(nn.Module):
-    """A family's `Model` hands in its layers; the rest is the same for all."""
+    """The network of any family: called, `network(tokens, cache=None) -> logits`."""
 
     is_causal: ClassVar[bool] = True
     """A position sees itself and what came before; else what comes after, too."""
 
-    def __init__(
-        self,
-        config: Shape,
-        layers: Sequence[nn.Module],
-        sights: Sequence[Sight],
-        norm: nn.Module,
-        *,
-        embedding_scale: float = 1.0,
-        cap: float | None = None,
-        has_learned_positions: bool = False,
-    ) -> None:
-        """`sights` has one entry per layer; `cap` squashes the logits softly into -cap to cap."""
+    def __init__(self, parts: Whole) -> None:
+        """`parts` are what a family's `parts(config)` says."""
         super().__init__()
-        self.config = config
+        self.parts, self.config = parts, parts.config
+        config = parts.config
+        layers = nn.ModuleList(map(built, parts.layers))  # made first: the same seed draws the same new model as ever
         self.embed = Embedding(config.vocabulary, config.width)
-        self.places = Embedding(config.context, config.width) if has_learned_positions else None
-        self.layers = nn.ModuleList(layers)
-        self.norm = norm
+        self.places = Embedding(config.context, config.width) if parts.has_learned_positions else None
+        self.layers = layers
+        self.norm = built(parts.norm)
         self.unembed = None if config.has_tied_head else nn.Linear(config.width, config.vocabulary, bias=False)
-        self.embedding_scale, self.cap = embedding_scale, cap
+        self.embedding_scale, self.cap = parts.embedding_scale, parts.cap
         self.is_checkpointed = False
         """While learning, keep what goes into each layer alone and compute the rest again on the way back."""
-        self.ropes = list(dict.fromkeys(sight.rope for sight in sights if sight.rope))
-        self.sights = list(dict.fromkeys(sights))
-        self.sight_of = [self.sights.index(sight) for sight in sights]
+        self.ropes = parts.ropes
+        self.sights = list(dict.fromkeys(parts.sight_of))
+        self.sight_of = [self.sights.index(sight) for sight in parts.sight_of]
         self.rope_of = [self.ropes.index(sight.rope) if sight.rope else None for sight in self.sights]
 
     def forward(

@@ -14,7 +14,8 @@ from torch import Tensor
 from hanlin.core.errors import RefusedError
 from hanlin.core.plugins import find
 from hanlin.model.checkpoint import Checkpoint
-from hanlin.model.load import FAMILIES
+from hanlin.model.decoder import Decoder
+from hanlin.model.opened import FAMILIES
 from hanlin.text.tokenizer import Tokenizer
 
 ROWS = ("embed.weight", "unembed.weight")
@@ -35,7 +36,7 @@ def extended(checkpoint: Checkpoint, tokenizer: Tokenizer, made_of: Mapping[int,
     rows = max(checkpoint.config.vocabulary, tokenizer.vocab_size)
     config = checkpoint.config.model_copy(update={"vocabulary": rows})
     with torch.device("meta"):
-        network = find(FAMILIES, checkpoint.family).Model(config).eval()
+        network = Decoder(find(FAMILIES, checkpoint.family).parts(config)).eval()
     weights = dict(checkpoint.network.state_dict())
     weights |= {name: with_rows(weights[name], rows, made_of) for name in ROWS if name in weights}
     for name, wanted in network.state_dict().items():

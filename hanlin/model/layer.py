@@ -3,8 +3,7 @@
     x = x + end_norm(attention(norm(x)))
     x = x + end_norm(mlp(norm(x)))
 
-A family says what its parts are and leaves out the norms it has not. Both who computes with torch (here) and who
-compiles a plan for the native kernels (`hanlin.model.plan`) read a layer off its parts: it is described once.
+The norms that a family has not are left out.
 """
 
 from jaxtyping import Float

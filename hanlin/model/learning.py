@@ -82,7 +82,7 @@ def attended(
     Args:
         heads: of queries, then keys, then values; not turned yet.
         kv_heads: of keys, and of values.
-        turn: cosines and signed sines of the positions, as of `hanlin.model.rope.turns`.
+        turn: cosines and signed sines of the positions, as of `hanlin.model.rotate.turns`.
         mask: added to the scores, on top of causality; 0 or minus infinity.
         scale: of the scores.
     """

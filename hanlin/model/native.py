@@ -6,6 +6,7 @@ head stays in the file, from where each token's row is read when it comes. There
 than one matrix in memory, and no more of the file than one tensor.
 """
 
+import math
 import mmap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,18 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.kernels import Packed
 from hanlin.kernels.plan import Lookup, Matrix, Plan
 from hanlin.model.config import Shape
-from hanlin.model.decoder import Decoder
+from hanlin.model.fill import fill, is_finite
 from hanlin.model.gguf.packed import FORMS, Part, check, fit_together, packed
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.gguf.rows import StoredRows
-from hanlin.model.load import AGAIN, INFINITE, Opened, is_finite, opened
+from hanlin.model.opened import AGAIN, INFINITE, Opened, opened
+from hanlin.model.parts import parameters
 from hanlin.model.plan import Bits, Weights, assembled
 from hanlin.model.store.sources.path import is_adapter
 from hanlin.model.weights import Piece
@@ -44,8 +44,6 @@ class Native:
     """A model that the native kernels compute."""
 
     plan: Plan
-    network: Decoder
-    """Its parts, without weights."""
     config: Shape
     tokenizer: Tokenizer | None
     family: str
@@ -83,11 +81,10 @@ def load_native(path: Path, positions: int | None = None, bits: Bits | None = No
     it = opened(path)
     has_codes = it.file is not None and bits is None
     weights = Stored(it, bits or 8, group, it.file if has_codes else None)
-    plan = assembled(it.network, positions or it.network.config.context, weights)
+    plan = assembled(it.parts, positions or it.parts.config.context, weights)
     return Native(
         plan=plan,
-        network=it.network,
-        config=it.network.config,
+        config=it.parts.config,
         tokenizer=it.tokenizer,
         family=it.family,
         generation=it.generation,
@@ -96,16 +93,16 @@ def load_native(path: Path, positions: int | None = None, bits: Bits | None = No
     )
 
 
-def _passing(shape: torch.Size) -> Tensor:
+def _passing(shape: tuple[int, ...]) -> np.ndarray:
     """Room for weights that are let go soon.
 
     Large ones are asked of the system itself, which gets the room back at once: in the heap they would leave holes
     between the packed ones, 80 MB of them in a model of 135 million weights.
     """
-    count = shape.numel()
+    count = math.prod(shape)
     if count < LARGE:
-        return torch.empty(shape)
-    return torch.frombuffer(mmap.mmap(-1, 4 * count), dtype=torch.float32).view(shape)
+        return np.empty(shape, np.float32)
+    return np.frombuffer(mmap.mmap(-1, 4 * count), np.float32).reshape(shape)
 
 
 class Stored(Weights):
@@ -115,24 +112,23 @@ class Stored(Weights):
         """`coded` is the file whose codes are kept as they are."""
         super().__init__(bits, group)
         self.it, self.coded = it, coded
-        self.names = {parameter: name for name, parameter in it.network.named_parameters()}
+        self.known = parameters(it.parts)
         self.kinds: Counter[str] = Counter()
         """Weights of each kind of matrix."""
 
-    def floats(self, weight: Tensor) -> np.ndarray:
-        """All of them, float32.
+    def floats(self, name: str) -> np.ndarray:
+        """All of a parameter's, float32.
 
         Raises:
             WeightsError: some are infinite or no numbers.
         """
-        name = self.names[weight]  # pyright: ignore[reportArgumentType]
-        made = _passing(weight.shape)
-        self.it.fill({name: made})
+        made = _passing(self.known[name].shape)
+        fill(self.it, {name: made})
         self._release(name)
         self._check(name, made)
-        return made.numpy()
+        return made
 
-    def matrices(self, weight: Tensor, *, is_head: bool = False) -> Sequence[Matrix]:
+    def matrices(self, name: str, *, is_head: bool = False) -> Sequence[Matrix]:
         """One, or of a file's codes as many as there are forms of them.
 
         Raises:
@@ -140,9 +136,8 @@ class Stored(Weights):
         """
         if self.coded is None:
             bits = 8 if is_head and self.bits < 32 else self.bits
-            self.kinds[f"int{bits}" if bits < 32 else "float32"] += weight.numel()
-            return super().matrices(weight, is_head=is_head)
-        name = self.names[weight]  # pyright: ignore[reportArgumentType]
+            self.kinds[f"int{bits}" if bits < 32 else "float32"] += math.prod(self.known[name].shape)
+            return super().matrices(name, is_head=is_head)
         runs: list[list[Piece]] = []
         for piece in self.it.pieces[name]:
             if runs and fit_together([self._part(one) for one in runs[-1]], self._part(piece)):
@@ -153,19 +148,19 @@ class Stored(Weights):
         self._release(name)
         return made
 
-    def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
+    def embedding(self, name: str, head: Matrix | None) -> Packed | np.ndarray | Lookup:
         """What rows are looked up in: the head, or else the file, where it has codes.
 
         Raises:
             WeightsError: as `floats`.
         """
-        piece = self.it.pieces[self.names[weight]][0]  # pyright: ignore[reportArgumentType]
+        piece = self.it.pieces[name][0]
         if head is not None or self.coded is None or len(self.coded.parts) > 1 or self._part(piece).type not in FORMS:
-            return super().embedding(weight, head)
-        with self._named("embed.weight"):
+            return super().embedding(name, head)
+        with self._named(name):
             check(self._part(piece))
-        self._release("embed.weight")
-        return Lookup(len(weight), StoredRows(self.coded, piece.name))
+        self._release(name)
+        return Lookup(self.known[name].shape[0], StoredRows(self.coded, piece.name))
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:
@@ -185,14 +180,14 @@ class Stored(Weights):
         assert self.coded is not None and len(run) == 1
         self.kinds["int8"] += weights
         array = self.coded.float32(run[0].name, order=run[0].order)
-        self._check(name, torch.from_numpy(array))
+        self._check(name, array)
         return Packed.int8(array, self.group)
 
     def _part(self, piece: Piece) -> Part:
         assert self.coded is not None
         return Part(self.coded.info(piece.name).type, self.coded.blocks(piece.name), piece.order)
 
-    def _check(self, name: str, weights: Tensor) -> None:
+    def _check(self, name: str, weights: np.ndarray) -> None:
         if not is_finite(weights):
             raise WeightsError(f"{self.it.path.name}: {name} {INFINITE}", AGAIN)
 

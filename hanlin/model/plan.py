@@ -1,25 +1,21 @@
 """A decoder compiled for the native kernels: its parts in, a flat plan out. No family is described a second time.
 
 Matrices are packed in eight or four bits, or laid as floats; norms, biases, positions and routers stay float32. Where
-the weights come from is another's business: of a network in memory, or of a file (`hanlin.model.native`).
+the weights come from is another's business: of a network in memory, or of a file (`hanlin.model.native`). No torch in
+here, unless it is torch's network.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from hanlin.core.errors import RefusedError
 from hanlin.kernels import Packed
 from hanlin.kernels.plan import Experts, Floats, Kind, Lookup, Matrix, Norm, Op, Plan
-from hanlin.model import blocks
-from hanlin.model.attention import Attention
-from hanlin.model.decoder import Decoder
-from hanlin.model.layer import Layer
-from hanlin.model.rope import turns
+from hanlin.model import parts
+from hanlin.model.rope import Rope, waves
 
 Bits = Literal[32, 8, 4]
 ROW_BITS = 16
@@ -28,40 +24,52 @@ STREAM, READ, WIDE, NARROW, SAID = range(5)
 
 
 class Weights:
-    """Those of a network that has them in memory, rounded if need be; a parameter is their name."""
+    """A model's, by the names of its parameters (`hanlin.model.parts.parameters`), rounded if need be."""
 
     def __init__(self, bits: Bits, group: int | None) -> None:
         """`bits` and `group` as `compiled` takes them."""
         self.bits, self.group = bits, group
         self.is_float = bits == 32
 
-    def floats(self, weight: Tensor) -> np.ndarray:
-        """All of them, float32."""
-        return np.ascontiguousarray(weight.detach().float().cpu().numpy())
+    def floats(self, name: str) -> np.ndarray:
+        """All of a parameter's, float32."""
+        raise NotImplementedError(name)
 
-    def matrices(self, weight: Tensor, *, is_head: bool = False) -> Sequence[Matrix]:
+    def matrices(self, name: str, *, is_head: bool = False) -> Sequence[Matrix]:
         """Matrices whose outputs, one after another, are the parameter's: here one.
 
         A head has eight bits even where the layers have four: in SmolLM2 it brings nearly all of their divergence.
         """
-        array = self.floats(weight)
+        array = self.floats(name)
         if self.is_float:
             return [Floats(array)]
         if self.bits == 8 or is_head:
             return [Packed.int8(array, self.group)]
         return [Packed.int4(array, self.group or 32, has_minimum=True)]
 
-    def embedding(self, weight: Tensor, head: Matrix | None) -> Packed | np.ndarray | Lookup:
+    def embedding(self, name: str, head: Matrix | None) -> Packed | np.ndarray | Lookup:
         """What rows are looked up in; `head` is the same matrix, if that is the head, too."""
         if self.is_float:
-            return self.floats(weight)
-        found = self.matrices(weight, is_head=True)[0] if head is None else head
+            return self.floats(name)
+        found = self.matrices(name, is_head=True)[0] if head is None else head
         assert isinstance(found, Packed)
         return found
 
 
-def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None = None) -> Plan:
-    """The plan of a network whose weights are float32 on the processor.
+class Held(Weights):
+    """Those of a network that has them in memory."""
+
+    def __init__(self, network: Any, bits: Bits, group: int | None) -> None:
+        super().__init__(bits, group)
+        self.held = dict(network.named_parameters())
+
+    def floats(self, name: str) -> np.ndarray:
+        """All of a parameter's, float32."""
+        return np.ascontiguousarray(self.held[name].detach().float().cpu().numpy())
+
+
+def compiled(network: Any, positions: int, bits: Bits = 8, group: int | None = None) -> Plan:
+    """The plan of a `hanlin.model.decoder.Decoder` whose weights are float32 on the processor.
 
     Args:
         positions: how many a sequence may have. Ropes that change with the length of the text are made for this many.
@@ -69,22 +77,23 @@ def compiled(network: Decoder, positions: int, bits: Bits = 8, group: int | None
         group: weights that share a scale; None: with eight bits those of an output, with four 32.
 
     Raises:
-        RefusedError: a part is of a kind that the kernels have nothing for.
+        RefusedError: a part of it was replaced by something that the kernels have nothing for.
     """
-    return assembled(network, positions, Weights(bits, group))
+    from hanlin.model.blocks import Linear, is_plain
+
+    for module in network.modules():
+        if isinstance(module, Linear) and not is_plain(module):
+            what = f"a map of kind {type(module).__name__} has no native plan"
+            raise RefusedError(what, "merge the adapter first (hanlin merge)")
+    return assembled(network.parts, positions, Held(network, bits, group))
 
 
-def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
-    """The plan of a network whose weights come from anywhere; its own parameters may be without memory.
-
-    Raises:
-        RefusedError: as `compiled`.
-    """
-    config = network.config
-    own_head = None if network.unembed is None else network.unembed.weight
-    head = _matrices(weights, network.embed.weight if own_head is None else own_head, is_head=True)[0]  # largest first
-    embedding = weights.embedding(network.embed.weight, head if own_head is None else None)
-    inner = max(_inner(layer) for layer in network.layers)
+def assembled(whole: parts.Whole, positions: int, weights: Weights) -> Plan:
+    """The plan of a model of these parts, whose weights come from anywhere."""
+    config = whole.config
+    head = _matrices(weights, "embed.weight" if whole.unembed is None else "unembed.weight", is_head=True)[0]
+    embedding = weights.embedding("embed.weight", head if whole.unembed is None else None)  # the largest went first
+    inner = max(0 if isinstance(layer.mlp, parts.Experts) else layer.mlp.mlp for layer in whole.layers)
     heads = config.heads * config.head_width
     widths = (
         config.width,
@@ -93,7 +102,7 @@ def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
         heads,
         max(heads, inner, config.width),
     )
-    ops = [op for index in range(config.layers) for op in _layer(network, index, weights)]
+    ops = [op for index in range(config.layers) for op in _layer(whole, index, weights)]
     return Plan(
         ops=ops,
         widths=widths,
@@ -104,36 +113,33 @@ def assembled(network: Decoder, positions: int, weights: Weights) -> Plan:
         layers=config.layers,
         embedding=embedding,
         head=head,
-        last=_norm(network.norm, weights),
-        turns=[_turns(network, index, positions) for index in range(len(network.ropes))],
+        last=_norm(whole.norm, "norm", weights),
+        turns=[_turns(whole, rope, positions) for rope in whole.ropes],
         positions=positions,
-        embedding_scale=float(network.embedding_scale),
-        cap=network.cap or 0.0,
-        places=None if network.places is None else weights.floats(network.places.weight),
+        embedding_scale=float(whole.embedding_scale),
+        cap=whole.cap or 0.0,
+        places=weights.floats("places.weight") if whole.has_learned_positions else None,
     )
 
 
-def _layer(network: Decoder, index: int, weights: Weights) -> list[Op]:
-    layer = network.layers[index]
-    if not isinstance(layer, Layer):
-        raise RefusedError(f"layers of kind {type(layer).__name__} have no native plan", "compute with torch")
-    sight = network.sight_of[index]
-    window, rope = network.sights[sight].window or 0, network.rope_of[sight]
-    ops, width = [], network.config.width
-    for norm, part, end_norm in (
-        (layer.attention_norm, layer.attention, layer.attention_end_norm),
-        (layer.mlp_norm, layer.mlp, layer.mlp_end_norm),
+def _layer(whole: parts.Whole, index: int, weights: Weights) -> list[Op]:
+    layer, sight, path = whole.layers[index], whole.sight_of[index], f"layers.{index}"
+    window, rope = sight.window or 0, -1 if sight.rope is None else whole.ropes.index(sight.rope)
+    ops, width = [], whole.config.width
+    for name, part, norm, end_norm in (
+        ("attention", layer.attention, layer.attention_norm, layer.attention_end_norm),
+        ("mlp", layer.mlp, layer.mlp_norm, layer.mlp_end_norm),
     ):
         if norm is not None:
-            ops.append(Op(Kind.NORM, STREAM, READ, width, norm=_norm(norm, weights)))
+            ops.append(Op(Kind.NORM, STREAM, READ, width, norm=_norm(norm, f"{path}.{name}_norm", weights)))
         read = STREAM if norm is None else READ
-        if isinstance(part, Attention):
-            ops += _attention(part, read, index, window, -1 if rope is None else rope, weights)
+        if isinstance(part, parts.Attention):
+            ops += _attention(part, f"{path}.{name}", read, index, window, rope, weights)
         else:
-            ops += _feed_forward(part, read, weights)
+            ops += _feed_forward(part, f"{path}.{name}", read, weights)
         said = ops[-1].to
         if end_norm is not None:
-            ops.append(Op(Kind.NORM, said, READ, width, norm=_norm(end_norm, weights)))
+            ops.append(Op(Kind.NORM, said, READ, width, norm=_norm(end_norm, f"{path}.{name}_end_norm", weights)))
             said = READ
         if ops[-1].kind is Kind.MULTIPLY:
             ops[-1] = ops[-1]._replace(to=STREAM, adds=True)
@@ -142,49 +148,50 @@ def _layer(network: Decoder, index: int, weights: Weights) -> list[Op]:
     return ops
 
 
-def _attention(part: Attention, read: int, index: int, window: int, rope: int, weights: Weights) -> list[Op]:
-    norms = [None if norm is None else _norm(norm, weights) for norm in (part.query_norm, part.key_norm)]
-    heads = Op(Kind.HEADS, WIDE, NARROW, layer=index, rope=rope, scale=part.scale, is_whole=part.is_normed_whole)
+def _attention(
+    part: parts.Attention, path: str, read: int, index: int, window: int, rope: int, weights: Weights
+) -> list[Op]:
+    names = zip(("query_norm", "key_norm"), part.norms or (), strict=False)
+    norms = [_norm(norm, f"{path}.{name}", weights) for name, norm in names] or [None, None]
+    scale = part.scale or part.head_width**-0.5
+    heads = Op(Kind.HEADS, WIDE, NARROW, layer=index, rope=rope, scale=scale, is_whole=part.is_normed_whole)
     return [
-        *_multiply(part.qkv, read, WIDE, weights),
+        *_multiply(part.qkv, f"{path}.qkv", read, WIDE, weights),
         heads._replace(norm=norms[0], key_norm=norms[1]),
         Op(Kind.ATTEND, NARROW, SAID, layer=index, window=window, cap=part.cap or 0.0),
-        *_multiply(part.out, SAID, READ, weights),
+        *_multiply(part.out, f"{path}.out", SAID, READ, weights),
     ]
 
 
-def _feed_forward(part: nn.Module, read: int, weights: Weights) -> list[Op]:
-    if isinstance(part, blocks.GatedMLP):
-        wide, inner = part.gate_up, part.down.in_features
-        gate = Op(Kind.GATE, WIDE, SAID, inner, act=part.name_of_act, has_up=True)
-        return [*_multiply(wide, read, WIDE, weights), gate, *_multiply(part.down, SAID, READ, weights)]
-    if isinstance(part, blocks.MLP):
-        gate = Op(Kind.GATE, WIDE, SAID, part.down.in_features, act=part.name_of_act)
-        return [*_multiply(part.up, read, WIDE, weights), gate, *_multiply(part.down, SAID, READ, weights)]
-    if isinstance(part, blocks.Experts):
-        first: blocks.GatedMLP = part.experts[0]  # pyright: ignore[reportAssignmentType]
-        wide = [_matrices(weights, expert.gate_up.weight) for expert in part.experts]  # pyright: ignore
+def _feed_forward(part: parts.GatedMLP | parts.MLP | parts.Experts, path: str, read: int, weights: Weights) -> list[Op]:
+    if isinstance(part, parts.Experts):
+        each = [f"{path}.experts.{number}" for number in range(part.experts)]
+        wide = [_matrices(weights, f"{expert}.gate_up.weight") for expert in each]
         them = Experts(
-            Floats(weights.floats(part.router.weight)),
+            Floats(weights.floats(f"{path}.router.weight")),
             [some[0] for some in wide],
-            [_matrices(weights, expert.down.weight)[0] for expert in part.experts],  # pyright: ignore
+            [_matrices(weights, f"{expert}.down.weight")[0] for expert in each],
             part.chosen,
-            first.down.in_features,
+            part.mlp,
             part.is_normed,
-            first.name_of_act,
+            part.act,
             [matrix for some in wide for matrix in some[1:]],
         )
         return [Op(Kind.EXPERTS, read, SAID, experts=them)]
-    raise RefusedError(f"parts of kind {type(part).__name__} have no native plan", "compute with torch")
+    (name, wide), (_, down) = part.parts()
+    gate = Op(Kind.GATE, WIDE, SAID, part.mlp, act=part.act, has_up=isinstance(part, parts.GatedMLP))
+    return [
+        *_multiply(wide, f"{path}.{name}", read, WIDE, weights),
+        gate,
+        *_multiply(down, f"{path}.down", SAID, READ, weights),
+    ]
 
 
-def _multiply(part: nn.Module, source: int, to: int, weights: Weights) -> list[Op]:
-    if not blocks.is_plain(part):
-        what = f"a map of kind {type(part).__name__} has no native plan"
-        raise RefusedError(what, "merge the adapter first (hanlin merge)")
-    bias = None if part.bias is None else weights.floats(part.bias)  # pyright: ignore
+def _multiply(part: parts.Part, path: str, source: int, to: int, weights: Weights) -> list[Op]:
+    assert isinstance(part, parts.Linear)
+    bias = weights.floats(f"{path}.bias") if part.has_bias else None
     ops, begin = [], 0
-    for matrix in _matrices(weights, part.weight):  # pyright: ignore
+    for matrix in _matrices(weights, f"{path}.weight"):
         end = begin + matrix.outputs
         own = None if bias is None else bias[begin:end]
         ops.append(Op(Kind.MULTIPLY, source, to, offset=begin, matrix=matrix, bias=own))
@@ -192,30 +199,19 @@ def _multiply(part: nn.Module, source: int, to: int, weights: Weights) -> list[O
     return ops
 
 
-def _inner(layer: nn.Module) -> int:
-    part = layer.mlp
-    if isinstance(part, blocks.Experts):
-        return 0
-    return part.down.in_features  # pyright: ignore
-
-
-def _matrices(weights: Weights, weight: Tensor, *, is_head: bool = False) -> list[Matrix]:
+def _matrices(weights: Weights, name: str, *, is_head: bool = False) -> list[Matrix]:
     """A parameter's, told how fine their rows are."""
-    some = weights.matrices(weight, is_head=is_head)
+    some = weights.matrices(name, is_head=is_head)
     return [replace(one, row_bits=ROW_BITS) if isinstance(one, Packed) else one for one in some]
 
 
-def _norm(norm: nn.Module, weights: Weights) -> Norm:
-    gain = weights.floats(norm.weight)  # pyright: ignore
-    if isinstance(norm, nn.LayerNorm):
-        return Norm(gain, weights.floats(norm.bias), norm.eps, is_centred=True)
-    if norm.is_centred:
-        gain = 1 + gain
-    return Norm(gain, None, norm.epsilon, is_centred=False)  # pyright: ignore
+def _norm(norm: parts.Norm, path: str, weights: Weights) -> Norm:
+    gain = weights.floats(f"{path}.weight")
+    if isinstance(norm, parts.LayerNorm):
+        return Norm(gain, weights.floats(f"{path}.bias"), norm.epsilon, is_centred=True)
+    return Norm(1 + gain if norm.is_centred else gain, None, norm.epsilon, is_centred=False)
 
 
-def _turns(network: Decoder, index: int, positions: int) -> np.ndarray:
-    config, rope = network.config, network.ropes[index]
-    cos, sin = turns(rope, config.head_width, config.context, positions, torch.float32, torch.device("cpu"))
-    half = config.head_width // 2
-    return np.concatenate((cos[:, 0, :half].numpy(), sin[:, 0, half:].numpy()), 1)
+def _turns(whole: parts.Whole, rope: Rope, positions: int) -> np.ndarray:
+    cos, sin = waves(rope, whole.config.head_width, whole.config.context, positions)
+    return np.concatenate((cos, sin), 1)

@@ -7,12 +7,10 @@ Each pair (first half, second half) of a head turns by an angle that grows with 
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32
-from torch import Tensor
+from jaxtyping import Float32
 
 from hanlin.core.errors import RefusedError, WeightsError, did_you_mean, shown
 from hanlin.core.settings import Settings
@@ -51,74 +49,52 @@ class Rope(Settings):
     """longrope: the same beyond them."""
 
 
-def turns(
-    rope: Rope, head_width: int, context: int, span: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Float[Tensor, "S 1 E"], Float[Tensor, "S 1 E"]]:
-    """Cosines and signed sines for positions 0 to `span`, ready for `rotate`.
+def waves(
+    rope: Rope, head_width: int, context: int, span: int
+) -> tuple[Float32[np.ndarray, "S pairs"], Float32[np.ndarray, "S pairs"]]:
+    """Cosines and sines for positions 0 to `span`, of each pair.
 
     Two kinds depend on how long the text gets: dynamic stretches beyond `context`, longrope changes beyond `trained`.
     Whoever caches keys asks once for the cache's whole length, so that no stored key turns stale.
     """
-    angle = torch.arange(span)[:, None] * speeds(rope, head_width, context, span)  # (S, E/2)
-    cos, sin = angle.cos() * rope.scale, angle.sin() * rope.scale
-    place = {"dtype": dtype, "device": device}
-    return torch.cat((cos, cos), 1)[:, None].to(**place), torch.cat((-sin, sin), 1)[:, None].to(**place)
+    angle = np.arange(span, dtype=np.float32)[:, None] * speeds(rope, head_width, context, span)
+    wide = angle.astype(np.float64)  # rounded from there they are the same in numpy, in torch and on every machine
+    cos, sin = np.cos(wide).astype(np.float32), np.sin(wide).astype(np.float32)
+    return cos * np.float32(rope.scale), sin * np.float32(rope.scale)
 
 
-class Turn(NamedTuple):
-    """By how much the new positions of a pass turn."""
-
-    cos: Float[Tensor, "*b T 1 E"]
-    sin: Float[Tensor, "*b T 1 E"]
-    """With the sign of the first half flipped."""
-    matrix: Float[Tensor, "*b E E"] | None
-    """Both as one matrix, where there is but one position: one kernel instead of five, for every layer of the pass."""
-
-
-def turn(cos: Float[Tensor, "*b T 1 E"], sin: Float[Tensor, "*b T 1 E"]) -> Turn:
-    """The rows of `turns` that stand for the new positions, made ready."""
-    if cos.shape[-3] != 1:
-        return Turn(cos, sin, None)
-    half = cos.shape[-1] // 2
-    matrix = torch.diag_embed(cos) + torch.diag_embed(sin).roll(half, -2)  # (*b, 1, 1, E, E)
-    return Turn(cos, sin, matrix[..., 0, 0, :, :] if cos.ndim == 3 else matrix[..., 0, :, :])
-
-
-def rotate(x: Float[Tensor, "B T heads E"], by: Turn) -> Float[Tensor, "B T heads E"]:
-    """Turn each (first half, second half) pair."""
-    if by.matrix is not None:
-        return x @ by.matrix
-    return torch.addcmul(x * by.cos, x.roll(x.shape[-1] // 2, -1), by.sin)
-
-
-def speeds(rope: Rope, head_width: int, context: int, span: int) -> Float[Tensor, " pairs"]:
+def speeds(rope: Rope, head_width: int, context: int, span: int) -> Float32[np.ndarray, " pairs"]:
     """Radians per position of each pair, when `span` positions are in use."""
-    pairs = torch.arange(0, head_width, 2, dtype=torch.float32) / head_width
+    pairs = np.arange(0, head_width, 2, dtype=np.float32) / np.float32(head_width)
+
+    def power(base: float) -> Float32[np.ndarray, " pairs"]:
+        return np.power(base, pairs.astype(np.float64)).astype(np.float32)
+
     if rope.kind == "dynamic" and span > context:
         grown = rope.base * (rope.factor * span / context - (rope.factor - 1)) ** (head_width / (head_width - 2))
-        return 1.0 / grown**pairs
+        return np.float32(1) / power(grown)
     if rope.kind == "longrope":
-        slowed = torch.tensor(rope.long if span > rope.trained else rope.short, dtype=torch.float32)
-        return 1.0 / (slowed * rope.base**pairs)
-    plain = 1.0 / rope.base**pairs
+        slowed = np.array(rope.long if span > rope.trained else rope.short, np.float32)
+        return np.float32(1) / (slowed * power(rope.base))
+    plain = np.float32(1) / power(rope.base)
     if rope.kind == "linear":
-        return plain / rope.factor
+        return plain / np.float32(rope.factor)
     if rope.kind == "llama3":
         return _llama3(rope, plain)
     if rope.kind == "yarn":
         kept = _yarn_kept(rope, head_width)
-        return plain / rope.factor * (1 - kept) + plain * kept
+        return plain / np.float32(rope.factor) * (1 - kept) + plain * kept
     return plain
 
 
-def _llama3(rope: Rope, plain: Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+def _llama3(rope: Rope, plain: Float32[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
     """Fast pairs as they are, slow ones slowed, those between mixed by how often they turn."""
-    rounds = rope.trained * plain / (2 * math.pi)
-    kept = ((rounds - rope.low) / (rope.high - rope.low)).clamp(0, 1)
-    return (1 - kept) * plain / rope.factor + kept * plain
+    rounds = rope.trained * plain / np.float32(2 * math.pi)
+    kept = ((rounds - np.float32(rope.low)) / np.float32(rope.high - rope.low)).clip(0, 1)
+    return (1 - kept) * plain / np.float32(rope.factor) + kept * plain
 
 
-def _yarn_kept(rope: Rope, head_width: int) -> Float[Tensor, " pairs"]:
+def _yarn_kept(rope: Rope, head_width: int) -> Float32[np.ndarray, " pairs"]:
     """How much of its speed each pair keeps: 1 for those before the ramp, 0 for those after."""
 
     def pair(rounds: float) -> float:
@@ -128,8 +104,8 @@ def _yarn_kept(rope: Rope, head_width: int) -> Float[Tensor, " pairs"]:
     if rope.is_rounded:
         low, high = math.floor(low), math.ceil(high)
     low, high = max(low, 0), min(high, head_width - 1)
-    ramp = (torch.arange(head_width // 2, dtype=torch.float32) - low) / (high - low or 0.001)
-    return 1 - ramp.clamp(0, 1)
+    ramp = (np.arange(head_width // 2, dtype=np.float32) - np.float32(low)) / np.float32(high - low or 0.001)
+    return 1 - ramp.clip(0, 1)
 
 
 def from_hf(keys: Keys, context: int) -> Rope:
@@ -262,7 +238,7 @@ def to_gguf(rope: Rope, arch: str, head_width: int) -> tuple[dict[str, Any], dic
         keys[f"{scaling}.attn_factor"] = rope.scale / (0.1 * math.log(max(rope.factor, 1)) + 1)
     elif rope.kind == "llama3":
         plain = speeds(Rope(base=rope.base), head_width, 0, 0)
-        tensors["rope_freqs.weight"] = (plain / speeds(rope, head_width, 0, 0)).numpy()
+        tensors["rope_freqs.weight"] = plain / speeds(rope, head_width, 0, 0)
     elif rope.kind == "longrope" and rope.short == rope.long and rope.scale == 1:
         tensors["rope_freqs.weight"] = np.array(rope.short, np.float32)
     elif rope.kind == "longrope":

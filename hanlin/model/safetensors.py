@@ -14,8 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from hanlin.core.errors import WeightsError, shown
 from hanlin.core.run import replacing
@@ -26,11 +25,11 @@ LARGEST_HEADER = 100 << 20
 AT_ONCE = 16 << 20
 """Bytes copied before their pages are given back."""
 AGAIN = "fetch it again"
-FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 NAMES = {dtype: name for name, dtype in FLOATS.items()}
 OTHERS = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1}
 OTHERS |= {"I16": 2, "U16": 2, "I32": 4, "U32": 4, "I64": 8, "U64": 8, "C64": 8}
-SIZES = {name: dtype.itemsize for name, dtype in FLOATS.items()} | OTHERS
+SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2} | OTHERS
 
 
 @dataclass(frozen=True)
@@ -46,44 +45,82 @@ class Stored:
     end: int
     file: "File"
 
-    def tensor(self) -> Tensor:
-        """The weights, as a view of the file.
+    def tensor(self) -> Any:
+        """The weights, as a tensor of torch that is a view of the file.
 
         Raises:
             WeightsError: they are no floats of a kind we carry.
         """
-        if self.dtype not in FLOATS:
-            what = f"{self.file.path.name}: tensor {shown(self.name)} is of type {self.dtype}"
-            raise WeightsError(what, f"convert the model to one of {' '.join(FLOATS)}")
-        dtype, count = FLOATS[self.dtype], prod(self.shape)
+        import torch  # not needed where the native kernels compute, and slow to import
+
+        self._check()
+        dtype, count = getattr(torch, FLOATS[self.dtype]), prod(self.shape)
         if not count:
             return torch.empty(self.shape, dtype=dtype)
         if self.begin % dtype.itemsize:
             return torch.frombuffer(bytearray(self.file.data[self.begin : self.end]), dtype=dtype).view(self.shape)
         return torch.frombuffer(self.file.data, dtype=dtype, count=count, offset=self.begin).view(self.shape)
 
-    def copy_to(self, out: Tensor, *, is_turned: bool = False) -> None:
-        """Copy the weights, with rows and columns exchanged if `is_turned`, and give back the memory they came through.
+    def array(self) -> np.ndarray:
+        """The weights as an array of numpy, which knows no bfloat16: of that the bits, uint16.
 
         Raises:
             WeightsError: they are no floats of a kind we carry.
         """
-        source = self.tensor()
-        if is_turned or not source.numel():
-            out.copy_(source.mT if is_turned else source)
+        self._check()
+        kind = "<u2" if self.dtype == "BF16" else f"<f{SIZES[self.dtype]}"
+        return np.frombuffer(self.file.data, kind, prod(self.shape), self.begin).reshape(self.shape)
+
+    def copy_to(self, out: Any, *, is_turned: bool = False) -> None:
+        """Copy the weights, with rows and columns exchanged if `is_turned`, and give back the memory they came through.
+
+        Args:
+            out: a tensor of torch, or an array of numpy of float32.
+
+        Raises:
+            WeightsError: they are no floats of a kind we carry.
+        """
+        source, copy = (self.array(), _widen) if isinstance(out, np.ndarray) else (self.tensor(), _copy)
+        if is_turned or not prod(self.shape):
+            copy(out, source.swapaxes(-1, -2) if is_turned else source)
             self._release(self.begin, self.end)
             return
         row = (self.end - self.begin) // len(source)
         step = max(1, AT_ONCE // row)
         for first in range(0, len(source), step):
-            out[first : first + step].copy_(source[first : first + step])
+            copy(out[first : first + step], source[first : first + step])
             self._release(self.begin + first * row, min(self.begin + (first + step) * row, self.end))
+
+    def equals(self, other: "Stored") -> bool:
+        """The same weights, kept in the same way."""
+        if (self.dtype, self.shape) != (other.dtype, other.shape):
+            return False
+        pairs = ((it.begin + at, it) for at in range(0, self.end - self.begin, AT_ONCE) for it in (self, other))
+        bytes_ = [np.frombuffer(it.file.data, np.uint8, min(AT_ONCE, it.end - at), at) for at, it in pairs]
+        return all(np.array_equal(one, two) for one, two in zip(bytes_[::2], bytes_[1::2], strict=True))
+
+    def _check(self) -> None:
+        if self.dtype not in FLOATS:
+            what = f"{self.file.path.name}: tensor {shown(self.name)} is of type {self.dtype}"
+            raise WeightsError(what, f"convert the model to one of {' '.join(FLOATS)}")
 
     def _release(self, begin: int, end: int) -> None:
         """Pages looked at count as ours until we give them back; the next look would read the disk again."""
         if hasattr(mmap, "MADV_DONTNEED"):
             begin -= begin % mmap.PAGESIZE
             self.file.data.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+
+
+def _copy(out: Any, source: Any) -> None:
+    out.copy_(source)
+
+
+def _widen(out: np.ndarray, source: np.ndarray) -> None:
+    if source.dtype == np.uint16:
+        np.left_shift(source, np.uint32(16), out=out.view(np.uint32))
+        return
+    with np.errstate(over="ignore"):  # whoever loads a model looks for infinite weights
+        np.copyto(out, source, casting="same_kind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +155,25 @@ def open_folder(folder: Path) -> dict[str, Stored]:
     raise WeightsError(f"{folder} has {has}", f"a model's folder has {SINGLE}, or parts with their {INDEX}")
 
 
-def write(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
+def write(path: Path, tensors: Iterable[tuple[str, Any]]) -> None:
     """One file of (name, weights), whole or not at all; tensors that are no contiguous rows are copied one by one.
 
     Raises:
         CapacityError: the disk is full.
         StoreError: the file cannot be written.
     """
+    import torch
+
     tensors = list(tensors)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, tensor in tensors:
         begin, end = end, end + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+        header[name] = {
+            "dtype": NAMES[str(tensor.dtype).removeprefix("torch.")],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with replacing(path) as sink:

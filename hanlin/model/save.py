@@ -17,7 +17,7 @@ from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder
 from hanlin.model.gguf import write as gguf
 from hanlin.model.gguf.format import TensorType
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from hanlin.model.weights import Names, Piece, pieces
 from hanlin.text.folder import save_folder as save_tokenizer
 from hanlin.text.gguf import to_metadata
@@ -77,7 +77,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
 def _unfused(network: Decoder, names: Names) -> Iterator[tuple[str, Tensor]]:
     """Hugging Face's tensors: rows of ours, nothing copied."""
     parameters = dict(network.named_parameters())
-    for ours, made in pieces(network, names, "hf").items():
+    for ours, made in pieces(network.parts, names, "hf").items():
         for piece in made:
             rows = parameters[ours].detach()[piece.rows]
             yield piece.name, rows.mT if piece.is_turned else rows
@@ -136,10 +136,10 @@ def _stored(
     """GGUF's tensors, each made when its turn comes."""
     parameters = dict(network.named_parameters())
     made: dict[str, list[tuple[Piece, Tensor | np.ndarray]]] = {}
-    for ours, parts in pieces(network, names, "gguf").items():
+    for ours, parts in pieces(network.parts, names, "gguf").items():
         for piece in parts:
             made.setdefault(piece.name, []).append((piece, blocks.get(ours, parameters[ours].detach())))
-    kinds = {piece.name: of[ours] for ours, parts in pieces(network, names, "gguf").items() for piece in parts}
+    kinds = {piece.name: of[ours] for ours, parts in pieces(network.parts, names, "gguf").items() for piece in parts}
     if names.needs_head and network.unembed is None:
         made["output.weight"], kinds["output.weight"] = made["token_embd.weight"], kinds["token_embd.weight"]
     for name, parts in made.items():

@@ -1,4 +1,4 @@
-"""Which stored tensors make up each of our parameters: a network and its family's `Names` in, `Piece`s out.
+"""Which stored tensors make up each of our parameters: a model's parts and its family's `Names` in, `Piece`s out.
 
 Ours are fused (queries, keys and values are one matrix, gate and up another), the formats' are not. The formats differ
 from ours in a few more ways, each of which is a field of `Names`.
@@ -8,9 +8,8 @@ import re
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from torch import nn
 
-from hanlin.model.blocks import Stack
+from hanlin.model.parts import Parameter, Whole, parameters
 
 Format = Literal["hf", "gguf"]
 Row = tuple[str, str, str]
@@ -92,13 +91,13 @@ class Piece(NamedTuple):
         return np.arange(self.shape[0]).reshape(-1, 2, self.pairs).swapaxes(1, 2).ravel() if self.pairs else None
 
 
-def pieces(network: nn.Module, names: Names, form: Format) -> dict[str, tuple[Piece, ...]]:
+def pieces(parts: Whole, names: Names, form: Format) -> dict[str, tuple[Piece, ...]]:
     """Our parameters' names → the stored tensors each is made of."""
-    return {name: _pieces(network, name, tuple(it.shape), names, form) for name, it in network.named_parameters()}
+    return {name: _pieces(name, it, names, form) for name, it in parameters(parts).items()}
 
 
-def _pieces(network: nn.Module, name: str, shape: tuple[int, ...], names: Names, form: Format) -> tuple[Piece, ...]:
-    path, _, leaf = name.rpartition(".")
+def _pieces(name: str, it: Parameter, names: Names, form: Format) -> tuple[Piece, ...]:
+    shape, (path, _, leaf) = it.shape, name.rpartition(".")
     layer = re.fullmatch(r"layers\.(\d+)\.(.+)", path)
     inner = layer[2] if layer else path
     numbered = re.search(r"experts\.(\d+)\.", inner)
@@ -111,8 +110,7 @@ def _pieces(network: nn.Module, name: str, shape: tuple[int, ...], names: Names,
         pattern = pattern.replace("*", numbered[1])
     is_stacked = numbered is not None and form == "gguf"
     stored = _braces(pattern)
-    module = network.get_submodule(path)
-    counts = module.rows if len(stored) > 1 and isinstance(module, Stack) else shape[:1]
+    counts = it.rows if len(stored) > 1 else shape[:1]
     found, begin = [], 0
     for index, (full, count) in enumerate(zip(stored, counts, strict=True)):
         piece = Piece(f"{full}.{leaf}", (count, *shape[1:]), slice(begin, begin + count))

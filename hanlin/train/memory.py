@@ -11,7 +11,7 @@ from hanlin.core.errors import CapacityError
 from hanlin.core.machine import allowed_memory
 from hanlin.core.plugins import find
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from hanlin.train.cross_entropy import CHUNK
 from hanlin.train.settings import RunFile
 from hanlin.train.size import config_of
@@ -28,7 +28,7 @@ def unmade(settings: RunFile, vocabulary: int) -> Decoder:
     """
     config = config_of(settings.model, vocabulary, settings.data.context)
     with torch.device("meta"):
-        return find(FAMILIES, settings.model.family).Model(config)
+        return Decoder(find(FAMILIES, settings.model.family).parts(config))
 
 
 def least_bytes(network: Decoder, settings: RunFile, dtype: torch.dtype, rows: int, *, is_made: bool) -> int:

@@ -21,7 +21,7 @@ from hanlin.model.attention import Attention
 from hanlin.model.blocks import MLP, GatedMLP
 from hanlin.model.config import Shape
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from hanlin.train.settings import ModelSettings
 
 TOKENS_PER_WEIGHT = 12
@@ -125,6 +125,6 @@ def new_network(settings: ModelSettings, vocabulary: int, context: int, seed: in
     Raises:
         ConfigError: as `config_of`.
     """
-    network = find(FAMILIES, settings.family).Model(config_of(settings, vocabulary, context))
+    network = Decoder(find(FAMILIES, settings.family).parts(config_of(settings, vocabulary, context)))
     initialise(network, torch.Generator().manual_seed(seed))
     return network

@@ -18,7 +18,9 @@ from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.core.plugins import find, names
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES, load
+from hanlin.model.load import load
+from hanlin.model.opened import FAMILIES
+from hanlin.model.parts import parameters
 from hanlin.model.save import save_folder, save_gguf
 
 CASES = [(family, case) for family in names(FAMILIES) for case in find(FAMILIES, family).TINY]
@@ -33,7 +35,7 @@ def tiny(family: str, case: str) -> Checkpoint:
     module = find(FAMILIES, family)
     config = module.TINY[case]
     torch.manual_seed(0)
-    network = module.Model(config).eval()
+    network = Decoder(module.parts(config)).eval()
     chance = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in network.parameters():
@@ -63,6 +65,16 @@ def capped(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor 
 def logits(network: Decoder, tokens: Tensor = TOKENS) -> Tensor:
     with torch.inference_mode():
         return network(tokens)
+
+
+@each_case
+def test_a_network_has_the_parameters_that_its_parts_say(family: str, case: str) -> None:
+    network = tiny(family, case).network
+    said = [(name, it.shape) for name, it in parameters(network.parts).items()]
+    assert said == [(name, tuple(it.shape)) for name, it in network.named_parameters()]
+    for name, it in parameters(network.parts).items():
+        rows = getattr(network.get_submodule(name.rpartition(".")[0]), "rows", it.shape[:1])
+        assert it.rows == rows
 
 
 @each_case

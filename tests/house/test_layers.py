@@ -11,7 +11,10 @@ import hanlin
 from house.walk import PACKAGE
 
 LINE = "core text data kernels model infer eval train lens guard know apps serve studio cli".split()
-TORCHLESS = ("core", "text", "kernels", "model/store", "model/gguf")
+TORCHLESS = (
+    *("core", "text", "kernels", "model/store", "model/gguf", "model/families", "model/parts", "model/opened"),
+    *("model/native", "model/plan", "infer/engine", "infer/answer", "infer/choose", "infer/guide"),
+)
 TORCH_ALLOWED = {"core/machine.py", "core/measure.py"}
 
 

@@ -42,7 +42,7 @@ def network(tokenizer: Tokenizer) -> Decoder:
         has_tied_head=False,
     )
     torch.manual_seed(7)
-    made = llama.Model(config).eval().requires_grad_(False)
+    made = Decoder(llama.parts(config)).eval().requires_grad_(False)
     for weight in made.parameters():
         weight.normal_(0, 0.5 if weight.ndim > 1 else 1)
     return made

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.model.save import save_folder
 
@@ -17,7 +18,7 @@ def tiny() -> Checkpoint:
     """A llama with random weights."""
     config = llama.TINY["shared heads"]
     torch.manual_seed(0)
-    return Checkpoint(network=llama.Model(config).eval(), config=config, family="llama", tokenizer=None)
+    return Checkpoint(network=Decoder(llama.parts(config)).eval(), config=config, family="llama", tokenizer=None)
 
 
 @pytest.fixture

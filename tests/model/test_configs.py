@@ -7,7 +7,7 @@ from transformers import AutoConfig
 
 from hanlin.core.errors import WeightsError
 from hanlin.model.families import gemma3
-from hanlin.model.load import family
+from hanlin.model.opened import family
 
 COMMON = {"initializer_range": 0.02, "use_cache": True, "torch_dtype": "bfloat16", "transformers_version": "4.51.0"}
 LLAMA = {

@@ -8,6 +8,7 @@ import torch
 
 from hanlin.infer.score import score
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.extend import extended
 from hanlin.model.families import llama
 from hanlin.model.load import load
@@ -28,7 +29,7 @@ def model(request: pytest.FixtureRequest) -> Checkpoint:
         update={"vocabulary": tokenizer.vocab_size, "has_tied_head": request.param}
     )
     torch.manual_seed(0)
-    return Checkpoint(llama.Model(config).eval(), config, "llama", tokenizer)
+    return Checkpoint(Decoder(llama.parts(config)).eval(), config, "llama", tokenizer)
 
 
 def test_new_rows_are_means_and_nothing_else_changes(model: Checkpoint) -> None:

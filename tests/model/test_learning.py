@@ -26,7 +26,7 @@ DOCUMENTS = torch.tensor([[0] * 7 + [1] * 16, [0] * 20 + [1] * 3])
 def tiny(family: str, case: str) -> Checkpoint:
     module = find(FAMILIES, family)
     torch.manual_seed(0)
-    network = module.Model(module.TINY[case])
+    network = Decoder(module.parts(module.TINY[case]))
     chance = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in network.parameters():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hanlin.core.errors import ConfigError, HanlinError, RefusedError, WeightsError
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.model.gguf.dequantise import dequantise
 from hanlin.model.gguf.read import GGUFFile
@@ -302,7 +303,7 @@ def test_generation_settings_survive(tiny: Checkpoint, folder: Path, tmp_path: P
 
 def test_loading_never_holds_the_weights_twice(tmp_path: Path) -> None:
     config = llama.TINY["own head"].model_copy(update={"vocabulary": 100_000, "width": 256})
-    network = llama.Model(config)
+    network = Decoder(llama.parts(config))
     save_folder(Checkpoint(network=network, config=config, family="llama", tokenizer=None), tmp_path)
     size = sum(weight.numel() * 4 for weight in network.parameters())
     assert size > 200_000_000

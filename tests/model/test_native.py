@@ -13,11 +13,13 @@ from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.core.plugins import find, names
 from hanlin.kernels.plan import Lookup, Plan
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.gguf.format import TensorType
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.gguf.write import write
-from hanlin.model.load import FAMILIES, load
+from hanlin.model.load import load
 from hanlin.model.native import load_native
+from hanlin.model.opened import FAMILIES
 from hanlin.model.plan import Bits, compiled
 from hanlin.model.save import FILE_TYPES, Kind, save_folder, save_gguf
 
@@ -41,7 +43,7 @@ def random_model(family: str, case: str) -> Checkpoint:
     """Weights such that a mistake would show anywhere."""
     module = find(FAMILIES, family)
     torch.manual_seed(0)
-    network = module.Model(module.TINY[case]).eval()
+    network = Decoder(module.parts(module.TINY[case])).eval()
     chance = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in network.parameters():

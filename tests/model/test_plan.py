@@ -14,7 +14,7 @@ from hanlin.model.adapters import lora
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.compiled import Compiled
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from hanlin.model.plan import compiled
 
 pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
@@ -27,7 +27,7 @@ LENGTH = 50
 def random(family: str, case: str) -> Decoder:
     module = find(FAMILIES, family)
     torch.manual_seed(0)
-    network = module.Model(module.TINY[case]).eval().requires_grad_(False)
+    network = Decoder(module.parts(module.TINY[case])).eval().requires_grad_(False)
     for weight in network.parameters():
         weight.add_(torch.randn_like(weight) * (0.3 if weight.ndim > 1 else 0.1))
     return network

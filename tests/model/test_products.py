@@ -11,7 +11,7 @@ from hanlin.core.plugins import find, names
 from hanlin.model.adapters.lora import add
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from hanlin.model.products import multiply_bytes
 
 pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
@@ -21,7 +21,7 @@ TOKENS = torch.randint(0, 97, (3, 24), generator=torch.Generator().manual_seed(0
 def network(family: str, case: str) -> Decoder:
     module = find(FAMILIES, family)
     torch.manual_seed(0)
-    made = module.Model(module.TINY[case].model_copy(update={"vocabulary": 97}))
+    made = Decoder(module.parts(module.TINY[case].model_copy(update={"vocabulary": 97})))
     for weight in made.parameters():
         weight.data.add_(torch.randn_like(weight) * 0.05)
     return made

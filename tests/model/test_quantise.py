@@ -11,6 +11,7 @@ from hanlin.core.errors import WeightsError
 from hanlin.core.plugins import find
 from hanlin.model import quantise as four
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.gguf.format import TensorType
 from hanlin.model.gguf.quantise import quantise
 from hanlin.model.load import load
@@ -56,7 +57,7 @@ def test_a_file_holds_what_was_rounded(family: str, tmp_path: Path) -> None:
     module = find("hanlin.model.families", family)
     torch.manual_seed(0)
     config = next(iter(module.TINY.values()))
-    network = module.Model(config).eval().requires_grad_(False)
+    network = Decoder(module.parts(config)).eval().requires_grad_(False)
     made = Checkpoint(network, config, family, None, path=tmp_path / "tiny")
     before = {name: it.clone() for name, it in network.named_parameters()}
     blocks = four.calibrated(network, torch.randint(0, config.vocabulary, (4, 16)))

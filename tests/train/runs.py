@@ -11,6 +11,7 @@ from tokenizers import pre_tokenizers
 
 from hanlin.core.plugins import find
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.save import save_folder
 from hanlin.text.tokenizer import Tokenizer
 from infer import tiny
@@ -29,7 +30,7 @@ def checkpoint(family: str = "llama", case: str = "shared heads", dtype: torch.d
     tokenizer = words()
     config = module.TINY[case].model_copy(update={"vocabulary": tokenizer.vocab_size})
     torch.manual_seed(0)
-    network = module.Model(config).eval().requires_grad_(False)
+    network = Decoder(module.parts(config)).eval().requires_grad_(False)
     for weight in network.parameters():
         weight.add_(torch.randn_like(weight) * 0.1)
     return Checkpoint(network.to(dtype), config, family, tokenizer)

@@ -17,7 +17,7 @@ from hanlin.train.cross_entropy import summed
 def tiny(family: str = "llama", case: str = "shared heads", **changes: object) -> Decoder:
     module = find("hanlin.model.families", family)
     torch.manual_seed(0)
-    return module.Model(module.TINY[case].model_copy(update=changes))
+    return Decoder(module.parts(module.TINY[case].model_copy(update=changes)))
 
 
 def batch(rows: int = 2, length: int = 32, documents: torch.Tensor | None = None) -> Batch:

@@ -25,7 +25,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny(family: str, case: str) -> Decoder:
     module = find("hanlin.model.families", family)
     torch.manual_seed(0)
-    network = module.Model(module.TINY[case])
+    network = Decoder(module.parts(module.TINY[case]))
     head = network.embed if network.unembed is None else network.unembed
     nn.init.normal_(head.weight)
     return network

@@ -17,7 +17,8 @@ from hanlin.model import save
 from hanlin.model.adapters import peft
 from hanlin.model.adapters.lora import add
 from hanlin.model.adapters.settings import AdapterSettings
-from hanlin.model.load import FAMILIES, load
+from hanlin.model.load import load
+from hanlin.model.opened import FAMILIES
 from hanlin.model.safetensors import open_folder, write
 from hanlin.text.template import ChatTemplate
 from hanlin.train.export import export as exporting

@@ -21,7 +21,7 @@ TOKENS = torch.randint(0, 97, (4, 12), generator=torch.Generator().manual_seed(0
 def tiny(case: str = "biases", seed: int = 0) -> Decoder:
     llama = find("hanlin.model.families", "llama")
     torch.manual_seed(seed)
-    return llama.Model(llama.TINY[case])
+    return Decoder(llama.parts(llama.TINY[case]))
 
 
 def build(use: str, network: nn.Module, rate: float = 0.01, **settings: Any) -> torch.optim.Optimizer:

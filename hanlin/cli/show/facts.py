@@ -55,7 +55,7 @@ def _config(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: no family carries this architecture, or the config is damaged.
     """
-    from hanlin.model.load import family
+    from hanlin.model.opened import family
     from hanlin.model.safetensors import read_json
 
     if (gguf := gguf_in(path)) is not None:

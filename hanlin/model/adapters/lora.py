@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from math import sqrt
 
 import torch
-from torch import nn
 
 from hanlin.core.errors import ConfigError, RefusedError, did_you_mean
 from hanlin.model.adapters.adapted import Adapted, Block, adapted
@@ -125,7 +124,7 @@ def attach(
 
 def maps(network: Decoder) -> list[tuple[str, list[Block]]]:
     """The linear maps of the layers, and what the formats know each as; ranks and scales are yet to be chosen."""
-    stored = pieces(network, names_of(network), "hf")
+    stored = pieces(network.parts, names_of(network), "hf")
     found = []
     for name, module in network.layers.named_modules(prefix="layers"):
         if isinstance(module, Linear):
@@ -147,6 +146,6 @@ def _blocks(leaf: str, modules: Sequence[str], module: Linear) -> list[Block]:
     return found
 
 
-def names_of(network: nn.Module) -> Names:
+def names_of(network: Decoder) -> Names:
     """What the tensors of a network's family are called."""
-    return sys.modules[type(network).__module__].names(network.config)
+    return sys.modules[type(network.config).__module__].names(network.config)

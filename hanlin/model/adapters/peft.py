@@ -94,7 +94,7 @@ def _short(number: float | int) -> float | int:  # noqa: PYI041  beartype takes 
 
 def _targets(network: Decoder, chosen: set[str]) -> list[str]:
     """The shortest ends of names that mean the chosen maps and no others."""
-    stored = pieces(network, names_of(network), "hf")
+    stored = pieces(network.parts, names_of(network), "hf")
     others = {name for module in adapted(network).values() for name in module.others}
     for name, module in network.layers.named_modules(prefix="layers"):
         if isinstance(module, Linear) and f"{name}.weight" in stored:

@@ -13,13 +13,11 @@ from typing import Any
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
-from hanlin.model.attention import Attention
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
+from hanlin.model.activation import TO_HF, Activation, activation
 from hanlin.model.config import FULL, SLIDING, Shape, Windows, small
-from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
-from hanlin.model.layer import Layer
+from hanlin.model.parts import Attention, GatedMLP, Layer, RMSNorm, Sight, Whole
 from hanlin.model.rope import Rope
 from hanlin.model.weights import LLAMA_LAYER, Described, Names
 
@@ -79,18 +77,16 @@ def layer(config: Config) -> Layer:
     )
 
 
-class Model(Decoder):
-    """The network."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(
-            config,
-            [layer(config) for _ in range(config.layers)],
-            [Sight(window, config.local_rope if window else config.rope) for window in config.windows],
-            RMSNorm(config.width, config.epsilon, is_centred=True),
-            embedding_scale=config.width**0.5,
-            cap=config.logit_cap,
-        )
+def parts(config: Config) -> Whole:
+    """What it is made of."""
+    return Whole(
+        config,
+        [layer(config) for _ in range(config.layers)],
+        [Sight(window, config.local_rope if window else config.rope) for window in config.windows],
+        RMSNorm(config.width, config.epsilon, is_centred=True),
+        embedding_scale=config.width**0.5,
+        cap=config.logit_cap,
+    )
 
 
 def from_hf(values: Mapping[str, Any]) -> Config:

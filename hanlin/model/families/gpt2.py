@@ -9,16 +9,12 @@ Paper: https://cdn.openai.com/better-language-models/language_models_are_unsuper
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from hanlin.model import config as shapes
-from hanlin.model.attention import Attention
-from hanlin.model.blocks import MLP, TO_HF, Activation, activation
+from hanlin.model.activation import TO_HF, Activation, activation
 from hanlin.model.config import Shape, small
-from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
-from hanlin.model.layer import Layer
+from hanlin.model.parts import MLP, Attention, Layer, LayerNorm, Sight, Whole
 from hanlin.model.weights import Described, Names
 
 HF = ("gpt2",)
@@ -58,18 +54,16 @@ def layer(config: Config, number: int) -> Layer:
     return Layer(
         attention,
         MLP(config.width, config.mlp, config.act),
-        attention_norm=nn.LayerNorm(config.width, config.epsilon),
-        mlp_norm=nn.LayerNorm(config.width, config.epsilon),
+        attention_norm=LayerNorm(config.width, config.epsilon),
+        mlp_norm=LayerNorm(config.width, config.epsilon),
     )
 
 
-class Model(Decoder):
-    """The network."""
-
-    def __init__(self, config: Config) -> None:
-        layers = [layer(config, number) for number in range(1, config.layers + 1)]
-        norm = nn.LayerNorm(config.width, config.epsilon)
-        super().__init__(config, layers, [Sight()] * config.layers, norm, has_learned_positions=True)
+def parts(config: Config) -> Whole:
+    """What it is made of."""
+    layers = [layer(config, number) for number in range(1, config.layers + 1)]
+    norm = LayerNorm(config.width, config.epsilon)
+    return Whole(config, layers, [Sight()] * config.layers, norm, has_learned_positions=True)
 
 
 def from_hf(values: Mapping[str, Any]) -> Config:

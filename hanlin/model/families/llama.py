@@ -12,13 +12,11 @@ from typing import Any, Literal
 from hanlin.core.errors import RefusedError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
-from hanlin.model.attention import Attention
-from hanlin.model.blocks import TO_HF, Activation, GatedMLP, RMSNorm, activation
+from hanlin.model.activation import TO_HF, Activation, activation
 from hanlin.model.config import Shape, Windows, small
-from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
-from hanlin.model.layer import Layer
+from hanlin.model.parts import Attention, GatedMLP, Layer, RMSNorm, Sight, Whole
 from hanlin.model.rope import Rope
 from hanlin.model.weights import Described, Names
 
@@ -63,14 +61,12 @@ def layer(config: Config) -> Layer:
     )
 
 
-class Model(Decoder):
-    """The network."""
-
-    def __init__(self, config: Config) -> None:
-        layers = [layer(config) for _ in range(config.layers)]
-        windows = config.windows or (None,) * config.layers
-        sights = [Sight(window, config.rope) for window in windows]
-        super().__init__(config, layers, sights, RMSNorm(config.width, config.epsilon))
+def parts(config: Config) -> Whole:
+    """What it is made of."""
+    layers = [layer(config) for _ in range(config.layers)]
+    windows = config.windows or (None,) * config.layers
+    sights = [Sight(window, config.rope) for window in windows]
+    return Whole(config, layers, sights, RMSNorm(config.width, config.epsilon))
 
 
 def from_hf(values: Mapping[str, Any]) -> Config:

@@ -12,13 +12,11 @@ from typing import Any
 from hanlin.core.errors import RefusedError
 from hanlin.model import config as shapes
 from hanlin.model import rope as ropes
-from hanlin.model.attention import Attention
-from hanlin.model.blocks import TO_HF, Activation, Experts, GatedMLP, RMSNorm, activation
+from hanlin.model.activation import TO_HF, Activation, activation
 from hanlin.model.config import Shape, small
-from hanlin.model.decoder import Decoder, Sight
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
-from hanlin.model.layer import Layer
+from hanlin.model.parts import Attention, Experts, GatedMLP, Layer, RMSNorm, Sight, Whole
 from hanlin.model.rope import Rope
 from hanlin.model.weights import LLAMA_LAYER, Described, Names
 
@@ -70,13 +68,11 @@ def layer(config: Config, *, is_sparse: bool) -> Layer:
     )
 
 
-class Model(Decoder):
-    """The network."""
-
-    def __init__(self, config: Config) -> None:
-        layers = [layer(config, is_sparse=is_sparse) for is_sparse in config.sparse]
-        sights = [Sight(config.window, config.rope)] * config.layers
-        super().__init__(config, layers, sights, RMSNorm(config.width, config.epsilon))
+def parts(config: Config) -> Whole:
+    """What it is made of."""
+    layers = [layer(config, is_sparse=is_sparse) for is_sparse in config.sparse]
+    sights = [Sight(config.window, config.rope)] * config.layers
+    return Whole(config, layers, sights, RMSNorm(config.width, config.epsilon))
 
 
 def from_hf(values: Mapping[str, Any]) -> Config:

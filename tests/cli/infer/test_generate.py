@@ -167,7 +167,7 @@ def test_ctrl_c_leaves_what_was_said_and_exit_code_130(hanlin: Run, monkeypatch:
         yield Event(0, 2, "far", -1.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hanlin.infer.model.generate", interrupted)
+    monkeypatch.setattr("hanlin.infer.generate.generate", interrupted)
     done = hanlin("generate", "-p", "hello")
     assert (done.code, done.out) == (130, "so far")
 

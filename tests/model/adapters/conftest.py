@@ -8,7 +8,8 @@ import torch
 
 from hanlin.core.plugins import find
 from hanlin.model.checkpoint import Checkpoint
-from hanlin.model.load import FAMILIES
+from hanlin.model.decoder import Decoder
+from hanlin.model.opened import FAMILIES
 from hanlin.model.save import save_folder
 
 TOKENS = torch.randint(0, 97, (2, 24), generator=torch.Generator().manual_seed(0))
@@ -37,7 +38,7 @@ def tiny() -> Tiny:
         module = find(FAMILIES, family)
         config = module.TINY[case or next(iter(module.TINY))]
         torch.manual_seed(0)
-        network = module.Model(config).eval()
+        network = Decoder(module.parts(config)).eval()
         chance = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for weight in network.parameters():

@@ -14,7 +14,7 @@ from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.adapters.switch import switched_off
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from model.adapters.additions import KINDS, OLD, Tiny, seed, stir, wrapped
 
 pytestmark = OLD

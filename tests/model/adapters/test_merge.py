@@ -15,7 +15,8 @@ from hanlin.model.adapters.merge import merged
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.blocks import Stack
 from hanlin.model.checkpoint import Checkpoint
-from hanlin.model.load import FAMILIES, load
+from hanlin.model.load import load
+from hanlin.model.opened import FAMILIES
 from hanlin.model.save import save_folder, save_gguf
 from model.adapters.additions import KINDS, Tiny, seed, stir, wrapped
 

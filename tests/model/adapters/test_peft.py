@@ -16,7 +16,7 @@ from hanlin.model.adapters import peft
 from hanlin.model.adapters.lora import add
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.checkpoint import Checkpoint
-from hanlin.model.load import FAMILIES
+from hanlin.model.opened import FAMILIES
 from model.adapters.additions import KINDS, LONG, OLD, Tiny, seed, stir, wrapped
 
 pytestmark = OLD

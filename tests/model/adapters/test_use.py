@@ -12,6 +12,7 @@ from hanlin.model.adapters import peft
 from hanlin.model.adapters.lora import add
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.checkpoint import Checkpoint
+from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.model.load import load
 from hanlin.model.save import save_folder
@@ -25,7 +26,7 @@ def adapter(tmp_path: Path) -> tuple[Path, torch.Tensor]:
     """A folder, and the logits of the adapted model."""
     torch.manual_seed(0)
     config = llama.TINY["shared heads"]
-    save_folder(Checkpoint(llama.Model(config), config, "llama", None), tmp_path / "base")
+    save_folder(Checkpoint(Decoder(llama.parts(config)), config, "llama", None), tmp_path / "base")
     network = load(tmp_path / "base").network
     settings = AdapterSettings(rank=2)
     add(network, settings, torch.Generator().manual_seed(1))

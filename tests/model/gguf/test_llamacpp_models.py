@@ -11,7 +11,8 @@ from hanlin.core.errors import RefusedError
 from hanlin.core.plugins import names
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder
-from hanlin.model.load import FAMILIES, load
+from hanlin.model.load import load
+from hanlin.model.opened import FAMILIES
 from hanlin.model.save import save_gguf
 from hanlin.text.gguf import from_metadata
 from hanlin.text.message import Message
@@ -48,7 +49,7 @@ def checkpoint(family: str, name: str) -> Checkpoint:
         config = config.model_copy(
             update={"context": SHORTEST, "rope": config.rope.model_copy(update={"trained": SHORTEST})}
         )
-    network = MODULES[family].Model(config).eval()
+    network = Decoder(MODULES[family].parts(config)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn_like(parameter)

@@ -22,6 +22,7 @@ from trl.trainer.utils import add_fused_lm_head
 from hanlin.data.batch import Batch, Marked, collate
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.config import small
+from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.model.save import save_folder
 from hanlin.train.objective import Objective, Pupil, Tally
@@ -31,10 +32,12 @@ CLOSE = {"atol": 2e-5, "rtol": 1e-4}
 FIELDS = ("log_probs", "entropy", "mean_logits", "is_top1")
 
 
-def network(seed: int, **changes: Any) -> llama.Model:
+def network(seed: int, **changes: Any) -> Decoder:
     """A tiny llama for the tokenizer of tests/infer, whose logits say something."""
     torch.manual_seed(seed)
-    made = llama.Model(llama.Config(**{**small(), "vocabulary": tiny.tokenizer().vocab_size, "context": 64, **changes}))
+    made = Decoder(
+        llama.parts(llama.Config(**{**small(), "vocabulary": tiny.tokenizer().vocab_size, "context": 64, **changes}))
+    )
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(torch.randn(weight.shape) * 0.2)
@@ -47,7 +50,7 @@ def pupil(**changes: Any) -> Pupil:
     return Pupil(network(0, **changes), tiny.tokenizer(), reference=before)
 
 
-def theirs(own: llama.Model, temperature: float = 1.0) -> LlamaForCausalLM:
+def theirs(own: Decoder, temperature: float = 1.0) -> LlamaForCausalLM:
     """Transformers' model with the same weights and TRL's head."""
     with TemporaryDirectory() as folder:
         save_folder(Checkpoint(network=own, config=own.config, family="llama", tokenizer=None), Path(folder))
@@ -121,7 +124,7 @@ def ends(marked: Sequence[Marked]) -> list[Marked]:
     return [*marked, *(entry.rejected for entry in marked if entry.rejected is not None)]
 
 
-def assert_same(tally: Tally, own: llama.Model, loss: Tensor, model: LlamaForCausalLM) -> None:
+def assert_same(tally: Tally, own: Decoder, loss: Tensor, model: LlamaForCausalLM) -> None:
     """The loss and the gradient of every weight are equal."""
     ours = tally.total / tally.count
     torch.testing.assert_close(ours, loss.float(), **CLOSE)

@@ -12,6 +12,7 @@ from hanlin.core.errors import HanlinError
 from hanlin.data.batch import Marked
 from hanlin.model.attention import View
 from hanlin.model.config import small
+from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.text.spelling import byte_alphabet
 from hanlin.text.template import ChatTemplate
@@ -48,18 +49,18 @@ def tokenizer(
     return Tokenizer(built, built.get_vocab_size(), eos=eos, template=ChatTemplate(template, special))
 
 
-def network(**changes: int) -> llama.Model:
+def network(**changes: int) -> Decoder:
     """A tiny llama in double precision for this tokenizer."""
     torch.manual_seed(0)
     config = llama.Config(**{**small(), "vocabulary": backend().get_vocab_size(), "context": 256, **changes})
-    made = llama.Model(config).double()
+    made = Decoder(llama.parts(config)).double()
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(torch.randn(weight.shape, dtype=weight.dtype) * 0.05)
     return made
 
 
-class TwoWay(llama.Model):
+class TwoWay(Decoder):
     """The same, seeing what comes after as well."""
 
     is_causal = False
@@ -78,7 +79,7 @@ class TwoWay(llama.Model):
 def two_way() -> TwoWay:
     torch.manual_seed(0)
     config = llama.Config(**{**small(), "vocabulary": backend().get_vocab_size(), "context": 256})
-    return TwoWay(config).double()
+    return TwoWay(llama.parts(config)).double()
 
 
 def sound(found: list[Marked | HanlinError]) -> list[Marked]:
