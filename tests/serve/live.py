@@ -16,6 +16,7 @@ from hanlin.infer.engine import Engine
 from hanlin.infer.model import Model
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.compiled import Compiled
+from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.model.plan import compiled
 from hanlin.serve.app import application
@@ -37,7 +38,7 @@ def tiny_model(name: str, dtype: str | None = None) -> Model:
     assert isinstance(small.config, llama.Config)
     config = small.config.model_copy(update={"context": CONTEXT})
     torch.manual_seed(7)
-    network = llama.Model(config).eval().requires_grad_(False)
+    network = Decoder(llama.parts(config)).eval().requires_grad_(False)
     network.load_state_dict(small.state_dict())
     checkpoint = Checkpoint(network, config, "llama", tokenizer, {}, Path(name))
     if dtype == "float32":
