@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from hanlin.core.errors import ConfigError, StoreError, shown
 
@@ -44,7 +45,8 @@ def _sqlite(path: str) -> Engine:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{path} cannot be made: {error.strerror}", "choose another place") from None
-    engine = create_engine(f"sqlite:///{path}")
+    in_memory = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}  # one database for all threads
+    engine = create_engine(f"sqlite:///{path}", **(in_memory if path == ":memory:" else {}))
 
     @event.listens_for(engine, "connect")
     def tune(connection: object, _record: object) -> None:

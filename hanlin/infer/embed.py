@@ -35,9 +35,7 @@ def embed(
 
 
 @torch.inference_mode()
-def embed_ids(
-    network: Network, ids: Sequence[Sequence[int]], pooling: Pooling = "mean"
-) -> Float[np.ndarray, "N D"]:
+def embed_ids(network: Network, ids: Sequence[Sequence[int]], pooling: Pooling = "mean") -> Float[np.ndarray, "N D"]:
     """The same of texts as ids, none of them empty; those of one call may be read together.
 
     Raises:

@@ -1,7 +1,5 @@
 """A server of our own in a thread, with a tiny model or a real one, for whoever speaks HTTP to it."""
 
-import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import uvicorn
 
 from hanlin.infer.engine import Engine
 from hanlin.infer.model import Model
@@ -19,13 +16,12 @@ from hanlin.model.compiled import Compiled
 from hanlin.model.decoder import Decoder
 from hanlin.model.families import llama
 from hanlin.model.plan import compiled
-from hanlin.serve.app import application
 from hanlin.serve.keys import Keys
 from hanlin.serve.pool import Pool
-from hanlin.serve.run import listener
 from hanlin.serve.server import Server
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.state import State
+from hanlin.serve.thread import running
 from infer import tiny
 
 CONTEXT = 1024
@@ -66,19 +62,9 @@ def live(folder: Path, models: dict[str, str] | None = None, loader: Any = tiny_
     settings = ServeSettings.model_validate({"port": 0, "streams": 4, "studio": False, **given})
     keys = Keys(folder / "keys.json")
     pool = Pool(models or {"tiny": "tiny"}, settings, loader)
-    app = application(settings, pool, keys, State(folder / "state.db"))
-    door = listener(settings)
-    web = uvicorn.Server(uvicorn.Config(app, log_config=None, http="h11", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=lambda: asyncio.run(web.serve([door])), daemon=True)
-    thread.start()
-    while not web.started:
-        time.sleep(0.01)
-    try:
-        yield Live(f"http://127.0.0.1:{door.getsockname()[1]}", app.state.server, keys)
-    finally:
-        web.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    state = State(folder / "state.db")
+    with running(pool, settings, keys, state) as (url, server):
+        yield Live(url, server, keys)
 
 
 def until(true: Any, seconds: float = 10) -> None:

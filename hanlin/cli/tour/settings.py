@@ -6,7 +6,10 @@ from pydantic import Field
 
 from hanlin.core.settings import Settings
 
-STAGES = ("pull", "show", "next", "generate", "chat", "score", "tokenizer", "pretrain", "finetune", "export")
+STAGES = (
+    *("pull", "show", "next", "generate", "chat", "score", "tokenizer", "pretrain", "finetune", "export"),
+    "serve",
+)
 
 
 class ModelSettings(Settings):
