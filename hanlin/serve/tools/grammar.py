@@ -20,6 +20,8 @@ MOST_CALLS = 16
 MOST_LETTERS = 1 << 20
 """Characters of a grammar; 128 tools of usual size make a tenth of it, and it is read in 0.2 s."""
 TEXT = "/(?s:.*)/"
+SPACES = r"[ \t\r\n]*"
+"""What JSON takes for white space."""
 GAP = r"/[ \n]{0,4}/"
 ID = "/[a-zA-Z0-9]{9}/"
 
@@ -85,12 +87,12 @@ def _bare(tools: tuple[Tool, ...], most: int) -> dict[str, str]:
     """Calls without marks, perhaps in a block of code: an object that names a tool and comes to its arguments."""
     more = f" (/[,;]?[ \\n]{{1,4}}/ object){{0,{most - 1}}}" if most > 1 else ""
     rules = {"bare": "object" + more}
-    for kind, fence in (("object", ""), ("first", r"```(?:json)?\s*")):
+    for kind, fence in (("object", ""), ("first", "```(?:json)? ")):
         bodies: list[str] = []
         for place, tool in enumerate(tools):
             name = re.escape(json.dumps(tool.name, ensure_ascii=False))
-            head = rf'\s*{fence}\{{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*{name}\s*,\s*'
-            rules[f"{kind}_{place}[lazy]"] = f'/{_slashed(head)}"(?:parameters|arguments)"\\s*:/'
+            head = rf' {fence}\{{ (?:"type" : "function" , )?"name" : {name} , "(?:parameters|arguments)" :'
+            rules[f"{kind}_{place}[lazy]"] = f"/{_slashed(head.replace(' ', SPACES))}/"
             bodies.append(f'{kind}_{place} {GAP} args_{place} {GAP} "}}"')
         rules[kind] = " | ".join(bodies)
     return {**rules, "fenced": f'first{more} {GAP} "```"'}
