@@ -9,6 +9,10 @@ from typing import Any
 
 from hanlin.serve.tools.kinds.hermes import FORM
 
+RESULT = "The function returned:\n"
+ASK = "Now answer my question in words."
+"""SmolLM2-135M repeats a result in Hermes' marks, and answers with it when it is asked like this (docs/LOG.md)."""
+
 HEAD = """# Tools
 
 You can call these functions. Each line describes one, its parameters as a JSON schema:
@@ -18,7 +22,7 @@ To call a function, answer with its name and its arguments as JSON between these
 <tool_call>
 {"name": "NAME", "arguments": {"PARAMETER": "VALUE"}}
 </tool_call>
-What it gives comes back between <tool_response> and </tool_response>. If no function helps, answer in words."""
+What it returns comes in the next message. If no function helps, answer in words."""
 
 
 def described(tools: Sequence[Mapping[str, Any]]) -> str:
@@ -43,23 +47,25 @@ def with_description(turns: Sequence[Mapping[str, Any]], words: str, has_system:
 def without_calls(turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The conversation with calls as what the assistant says, and results, those in a row together, as the user's."""
     plain: list[dict[str, Any]] = []
-    was_result = False
-    for turn in turns:
-        is_result = turn["role"] == "tool"
-        if is_result:
-            result = f"<tool_response>\n{turn.get('content') or ''}\n</tool_response>"
-            if was_result:
-                plain[-1]["content"] += f"\n{result}"
-            else:
-                plain.append({"role": "user", "content": result})
-        elif turn.get("tool_calls"):
-            calls = [_call(call["function"]) for call in turn["tool_calls"]]
-            said = [turn["content"]] if turn.get("content") else []
-            plain.append({"role": turn["role"], "content": "\n".join([*said, *calls])})
-        else:
-            plain.append(dict(turn))
-        was_result = is_result
+    results: list[str] = []
+    for turn in [*turns, None]:
+        if turn is not None and turn["role"] == "tool":
+            results.append(RESULT + (turn.get("content") or ""))
+            continue
+        if results:
+            plain.append({"role": "user", "content": "\n\n".join([*results, ASK])})
+            results = []
+        if turn is not None:
+            plain.append(_without_calls(turn))
     return plain
+
+
+def _without_calls(turn: Mapping[str, Any]) -> dict[str, Any]:
+    if not turn.get("tool_calls"):
+        return dict(turn)
+    calls = [_call(call["function"]) for call in turn["tool_calls"]]
+    said = [turn["content"]] if turn.get("content") else []
+    return {"role": turn["role"], "content": "\n".join([*said, *calls])}
 
 
 def _call(function: Mapping[str, Any]) -> str:

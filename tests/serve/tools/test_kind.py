@@ -56,8 +56,9 @@ def test_a_template_that_knows_no_tools_is_given_them_in_words_and_calls_as_text
     assert (user, thanks) == (TALK[1], TALK[5])
     call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "巴黎"}}\n</tool_call>'
     assert said == {"role": "assistant", "content": f"I look.\n{call}"}
-    response = "<tool_response>\n22 °C\n</tool_response>\n<tool_response>\nnoon\n</tool_response>"
-    assert results == {"role": "user", "content": response}
+    returned = "The function returned:\n22 °C\n\nThe function returned:\nnoon\n\nNow answer my question in words."
+    assert results == {"role": "user", "content": returned}
+    assert kind.messages(TALK[:5], TOOLS)[-1] == results
     assert kind.messages(TALK[1:2], TOOLS)[0]["role"] == "system"
     assert kind.messages(TALK[:2]) == TALK[:2]
 
