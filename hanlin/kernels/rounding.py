@@ -31,8 +31,11 @@ def to_halves(scales: np.ndarray, minimums: np.ndarray | None) -> tuple[np.ndarr
     A float16 comes back as it is, unless it is 16,000 times smaller than the largest of its row.
     """
     most = np.abs(scales).max(1) if minimums is None else np.maximum(np.abs(scales), np.abs(minimums)).max(1)
-    _, power = np.frexp(np.where(np.isfinite(most), most, 0))
-    rows = np.where(np.isfinite(most), np.ldexp(np.float32(1), np.maximum(power, -125)), np.nan).astype(np.float32)
+    is_sound = np.isfinite(most)
+    _, power = np.frexp(np.where(is_sound, most, 0))
+    rows = np.where(is_sound, np.ldexp(np.float32(1), np.maximum(power, -125)), np.nan).astype(np.float32)
+    if is_sound.all():  # nearly always, and in a fifth of the time
+        return rows, _halves(scales, rows), None if minimums is None else _halves(minimums, rows)
     with np.errstate(invalid="ignore", over="ignore"):
         found = [
             None if of is None else np.nan_to_num(of / rows[:, None], nan=0, posinf=0, neginf=0).astype(GROUPED_FORM)
@@ -40,6 +43,10 @@ def to_halves(scales: np.ndarray, minimums: np.ndarray | None) -> tuple[np.ndarr
         ]
     assert found[0] is not None
     return rows, found[0], found[1]
+
+
+def _halves(of: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return (of / rows[:, None]).astype(GROUPED_FORM)
 
 
 def in_groups(weight: np.ndarray, bits: int, group: int, has_minimum: bool) -> Grouped:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hanlin.core.errors import RefusedError, TokenizerError, shown
-from hanlin.text import sandbox
 from hanlin.text.message import Message
 
 GENERATION = re.compile(r"\{%[-+]?\s*generation\b")
@@ -45,6 +44,8 @@ class ChatTemplate:
             TokenizerError: there is no message, or the template refuses these messages (in its own words) or is wrong.
             RefusedError: the template reaches for what it must not have, or for more than its budget.
         """
+        from hanlin.text import sandbox  # Jinja is slow to import, and a plain prompt needs none
+
         return sandbox.render(*self._program(messages, add_generation_prompt, tools, documents, variables))
 
     def generated(
@@ -60,6 +61,8 @@ class ChatTemplate:
         """
         if not GENERATION.search(self.named.get("tool_use", self.source) if tools is not None else self.source):
             return []
+        from hanlin.text import sandbox
+
         program = self._program(messages, False, tools, None, {})
         whole = sandbox.render(*program)
         opens, closes = OPENS, CLOSES
