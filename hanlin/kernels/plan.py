@@ -239,6 +239,8 @@ class Plan:
     cap: float = 0.0
     places: np.ndarray | None = None
     """Learned positions, (positions, width), float32."""
+    reach: Sequence[Callable[[int], None]] = ()
+    """Called before a pass with the position after its last: `turns` need not be there before."""
     native: Any = field(init=False, repr=False)
     _kept: list[Any] = field(init=False, repr=False, default_factory=list)
     """What native code points to."""
@@ -325,6 +327,8 @@ class Plan:
         _within("sequences", sequences, len(tables))
         _within("blocks", tables, blocks.count)
         _within("wanted rows", wanted, rows)
+        for reached in self.reach:
+            reached(int(positions.max()) + 1)
         logits = np.empty((len(wanted), self.vocabulary), np.float32) if has_logits else None
         seen = np.empty((len(wanted), self.width), np.float32) if has_seen else None
         embedded = None

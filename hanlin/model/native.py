@@ -3,7 +3,7 @@
 Of a Hugging Face folder each matrix is read, rounded and dropped. Of a GGUF file the codes are kept as they are (see
 `hanlin.model.gguf.packed`). Its matrices of floats, which have none, are rounded to eight bits; an embedding that is no
 head stays in the file, from where each token's row is read when it comes. There never are float32 weights of more
-than one matrix in memory, and no more of the file than one tensor.
+than one matrix in memory. Codes are packed by as many threads as there are cores, a few megabytes of the file in each.
 """
 
 import math
@@ -12,12 +12,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hanlin.core.errors import RefusedError, WeightsError
+from hanlin.core.heap import give_back
+from hanlin.core.machine import allowed_cores
 from hanlin.kernels import Packed
 from hanlin.kernels.plan import Lookup, Matrix, Plan
 from hanlin.model.config import Shape
@@ -79,9 +82,14 @@ def load_native(path: Path, positions: int | None = None, bits: Bits | None = No
     if heads:
         raise RefusedError(f"{path} has a head of its own, {heads[0]}", "load it in float32, as hanlin classify does")
     it = opened(path)
+    give_back()  # what the tokenizer was made from
     has_codes = it.file is not None and bits is None
     weights = Stored(it, bits or 8, group, it.file if has_codes else None)
     plan = assembled(it.parts, positions or it.parts.config.context, weights)
+    give_back()
+    kinds: Counter[str] = Counter()
+    for name, count in weights.kinds:
+        kinds[name] += count
     return Native(
         plan=plan,
         config=it.parts.config,
@@ -89,7 +97,7 @@ def load_native(path: Path, positions: int | None = None, bits: Bits | None = No
         family=it.family,
         generation=it.generation,
         path=it.path,
-        kind=" ".join(name for name, _ in weights.kinds.most_common()),
+        kind=" ".join(name for name, _ in kinds.most_common()),
     )
 
 
@@ -112,9 +120,10 @@ class Stored(Weights):
         """`coded` is the file whose codes are kept as they are."""
         super().__init__(bits, group)
         self.it, self.coded = it, coded
+        self.threads = 1 if coded is None else allowed_cores().count  # floats of several matrices would be too much
         self.known = parameters(it.parts)
-        self.kinds: Counter[str] = Counter()
-        """Weights of each kind of matrix."""
+        self.kinds: list[tuple[str, int]] = []
+        """Kind and weights of each matrix; they are made by several threads."""
 
     def floats(self, name: str) -> np.ndarray:
         """All of a parameter's, float32.
@@ -136,7 +145,7 @@ class Stored(Weights):
         """
         if self.coded is None:
             bits = 8 if is_head and self.bits < 32 else self.bits
-            self.kinds[f"int{bits}" if bits < 32 else "float32"] += math.prod(self.known[name].shape)
+            self.kinds.append((f"int{bits}" if bits < 32 else "float32", math.prod(self.known[name].shape)))
             return super().matrices(name, is_head=is_head)
         runs: list[list[Piece]] = []
         for piece in self.it.pieces[name]:
@@ -174,18 +183,20 @@ class Stored(Weights):
         parts = [self._part(piece) for piece in run]
         kind, weights = parts[0].type, sum(part.outputs for part in parts) * run[0].shape[-1]
         if kind in FORMS:
-            self.kinds[kind.name] += weights
+            self.kinds.append((kind.name, weights))
             with self._named(name):
                 return packed(parts)
         assert self.coded is not None and len(run) == 1
-        self.kinds["int8"] += weights
+        self.kinds.append(("int8", weights))
         array = self.coded.float32(run[0].name, order=run[0].order)
         self._check(name, array)
         return Packed.int8(array, self.group)
 
     def _part(self, piece: Piece) -> Part:
-        assert self.coded is not None
-        return Part(self.coded.info(piece.name).type, self.coded.blocks(piece.name), piece.order)
+        file = self.coded
+        assert file is not None
+        release = partial(file.release, piece.name)
+        return Part(file.info(piece.name).type, file.blocks(piece.name), piece.order, release)
 
     def _check(self, name: str, weights: np.ndarray) -> None:
         if not is_finite(weights):

@@ -6,7 +6,7 @@ our own kernels. Nothing in a checkpoint is ever run.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +41,7 @@ class Opened:
     pieces: Mapping[str, tuple[Piece, ...]]
     """Parameters' names → the stored tensors each is made of."""
     file: GGUFFile | None = None
-    """What they lie in, if it is one."""
+    """What they lie in, if it is one; of its metadata the lists are let go, which are as large as the tokenizer."""
     stored: Mapping[str, safetensors.Stored] = field(default_factory=dict)
     """The tensors of a folder."""
     generation: Mapping[str, Any] = field(default_factory=dict)
@@ -128,10 +128,14 @@ def _opened_gguf(path: Path) -> Opened:
     parts = module.parts(config)
     plan = pieces(parts, names, "gguf")
     check({name: it.shape for name, it in file.tensors.items()}, plan, r"rope_(freqs|factors_\w+)\.weight", path.name)
+    tokenizer = None
+    if file.metadata.get("tokenizer.ggml.model", "none") != "none":
+        tokenizer = from_metadata(file.metadata)
+        file = replace(file, metadata={name: it for name, it in file.metadata.items() if not isinstance(it, list)})
     return Opened(
         parts=parts,
         family=module.__name__.rpartition(".")[2],
-        tokenizer=from_metadata(file.metadata) if file.metadata.get("tokenizer.ggml.model", "none") != "none" else None,
+        tokenizer=tokenizer,
         path=path,
         pieces=plan,
         file=file,

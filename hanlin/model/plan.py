@@ -6,6 +6,7 @@ here, unless it is torch's network.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from hanlin.core.errors import RefusedError
 from hanlin.kernels import Packed
 from hanlin.kernels.plan import Experts, Floats, Kind, Lookup, Matrix, Norm, Op, Plan
 from hanlin.model import parts
-from hanlin.model.rope import Rope, waves
+from hanlin.model.rope import Waves
 
 Bits = Literal[32, 8, 4]
 ROW_BITS = 16
@@ -30,6 +31,8 @@ class Weights:
         """`bits` and `group` as `compiled` takes them."""
         self.bits, self.group = bits, group
         self.is_float = bits == 32
+        self.threads = 1
+        """How many may ask at the same time."""
 
     def floats(self, name: str) -> np.ndarray:
         """All of a parameter's, float32."""
@@ -102,9 +105,11 @@ def assembled(whole: parts.Whole, positions: int, weights: Weights) -> Plan:
         heads,
         max(heads, inner, config.width),
     )
-    ops = [op for index in range(config.layers) for op in _layer(whole, index, weights)]
+    with ThreadPoolExecutor(weights.threads) as pool:
+        layers = list(pool.map(lambda index: _layer(whole, index, weights), range(config.layers)))
+    turns = [Waves(rope, config.head_width, config.context, positions) for rope in whole.ropes]
     return Plan(
-        ops=ops,
+        ops=[op for layer in layers for op in layer],
         widths=widths,
         width=config.width,
         heads=config.heads,
@@ -114,7 +119,8 @@ def assembled(whole: parts.Whole, positions: int, weights: Weights) -> Plan:
         embedding=embedding,
         head=head,
         last=_norm(whole.norm, "norm", weights),
-        turns=[_turns(whole, rope, positions) for rope in whole.ropes],
+        turns=[one.table for one in turns],
+        reach=[one.reach for one in turns],
         positions=positions,
         embedding_scale=float(whole.embedding_scale),
         cap=whole.cap or 0.0,
@@ -210,8 +216,3 @@ def _norm(norm: parts.Norm, path: str, weights: Weights) -> Norm:
     if isinstance(norm, parts.LayerNorm):
         return Norm(gain, weights.floats(f"{path}.bias"), norm.epsilon, is_centred=True)
     return Norm(1 + gain if norm.is_centred else gain, None, norm.epsilon, is_centred=False)
-
-
-def _turns(whole: parts.Whole, rope: Rope, positions: int) -> np.ndarray:
-    cos, sin = waves(rope, whole.config.head_width, whole.config.context, positions)
-    return np.concatenate((cos, sin), 1)

@@ -17,6 +17,8 @@ from hanlin.core.settings import Settings
 from hanlin.model.gguf.read import GGUFFile
 from hanlin.model.keys import Keys
 
+AT_ONCE = 1024
+"""Positions whose float64 stays in the processor's cache."""
 Kind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
 
@@ -49,18 +51,37 @@ class Rope(Settings):
     """longrope: the same beyond them."""
 
 
-def waves(
-    rope: Rope, head_width: int, context: int, span: int
-) -> tuple[Float32[np.ndarray, "S pairs"], Float32[np.ndarray, "S pairs"]]:
-    """Cosines and sines for positions 0 to `span`, of each pair.
+class Waves:
+    """Cosines for positions 0 to `span`, of each pair, and beside them the sines; made when they are first reached.
 
     Two kinds depend on how long the text gets: dynamic stretches beyond `context`, longrope changes beyond `trained`.
     Whoever caches keys asks once for the cache's whole length, so that no stored key turns stale.
     """
-    angle = np.arange(span, dtype=np.float32)[:, None] * speeds(rope, head_width, context, span)
-    wide = angle.astype(np.float64)  # rounded from there they are the same in numpy, in torch and on every machine
-    cos, sin = np.cos(wide).astype(np.float32), np.sin(wide).astype(np.float32)
-    return cos * np.float32(rope.scale), sin * np.float32(rope.scale)
+
+    def __init__(self, rope: Rope, head_width: int, context: int, span: int) -> None:
+        self.speed, self.scale = speeds(rope, head_width, context, span), np.float32(rope.scale)
+        self.table: Float32[np.ndarray, "S E"] = np.empty((span, head_width), np.float32)
+        """Memory that is not touched is not taken."""
+        self.made = 0
+        """Of which so many rows are there."""
+
+    def reach(self, end: int) -> None:
+        """Make all before this position."""
+        half = len(self.speed)
+        for first in range(self.made, end, AT_ONCE):
+            some = self.table[first : first + AT_ONCE]
+            angle = np.arange(first, first + len(some), dtype=np.float32)[:, None] * self.speed
+            wide = angle.astype(np.float64)  # rounded from there they are the same on nearly every machine
+            some[:, :half], some[:, half:] = np.cos(wide), np.sin(wide)
+            some *= self.scale
+            self.made = first + len(some)
+
+
+def waves(rope: Rope, head_width: int, context: int, span: int) -> Float32[np.ndarray, "S E"]:
+    """The whole table of `Waves`."""
+    made = Waves(rope, head_width, context, span)
+    made.reach(span)
+    return made.table
 
 
 def speeds(rope: Rope, head_width: int, context: int, span: int) -> Float32[np.ndarray, " pairs"]:

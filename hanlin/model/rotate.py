@@ -13,7 +13,7 @@ def turns(
     rope: Rope, head_width: int, context: int, span: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Float[Tensor, "S 1 E"], Float[Tensor, "S 1 E"]]:
     """Cosines and signed sines for positions 0 to `span`, ready for `rotate`; see `hanlin.model.rope.waves`."""
-    cos, sin = map(torch.from_numpy, waves(rope, head_width, context, span))
+    cos, sin = torch.from_numpy(waves(rope, head_width, context, span)).chunk(2, 1)
     place = {"dtype": dtype, "device": device}
     return torch.cat((cos, cos), 1)[:, None].to(**place), torch.cat((-sin, sin), 1)[:, None].to(**place)
 

@@ -14,8 +14,10 @@ from hanlin.model.adapters import lora
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.compiled import Compiled
 from hanlin.model.decoder import Decoder
+from hanlin.model.families import llama
 from hanlin.model.opened import FAMILIES
 from hanlin.model.plan import compiled
+from hanlin.model.rope import Waves, speeds, waves
 
 pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
 CASES = [(family, case) for family in names(FAMILIES) for case in find(FAMILIES, family).TINY]
@@ -175,3 +177,16 @@ def test_what_is_always_wanted_of_logits_is_what_torch_finds(path: str) -> None:
             logits[4, -1] = bad
             assert np.isnan(survey(logits, drawable).totals).tolist() == [False] * 4 + [True]
     kernels.choose("")
+
+
+@pytest.mark.parametrize("case", ["linear", "dynamic", "yarn", "longrope"])
+def test_cosines_are_made_as_far_as_positions_reach_and_are_torchs(case: str) -> None:
+    rope = llama.TINY[case].rope
+    made = Waves(rope, 8, 64, 5000)
+    made.reach(10)
+    assert made.made < 2000
+    made.reach(3000)
+    angle = torch.arange(5000)[:, None] * torch.from_numpy(speeds(rope, 8, 64, 5000))
+    wanted = torch.cat((angle.cos(), angle.sin()), 1) * rope.scale
+    assert np.abs(made.table[:3000] - wanted[:3000].numpy()).max() < 2e-7
+    assert np.array_equal(made.table[:3000], waves(rope, 8, 64, 5000)[:3000])

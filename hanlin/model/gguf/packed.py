@@ -59,6 +59,8 @@ class Part(NamedTuple):
     blocks: UInt8[np.ndarray, "stored_rows bytes"]
     order: Int[np.ndarray, "_"] | None
     """Output i is row `order[i]`; None: they are in order, all of them."""
+    release: Callable[[slice], None] | None = None
+    """Told which rows have been looked at, where they are in order."""
 
     @property
     def outputs(self) -> int:
@@ -148,6 +150,8 @@ def _some(part: Part) -> Iterator[Bytes]:
         some = slice(begin, begin + step)
         rows = part.blocks[some if part.order is None else part.order[some]]
         yield np.ascontiguousarray(rows).reshape(-1, kind.block_bytes)
+        if part.release is not None and part.order is None:
+            part.release(some)
 
 
 def _scales(kind: TensorType, blocks: Bytes) -> tuple[np.ndarray, np.ndarray | None]:

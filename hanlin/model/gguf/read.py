@@ -78,12 +78,14 @@ class GGUFFile:
         info = self.info(name)
         return self.parts[info.part][info.offset : info.offset + info.bytes].reshape(info.rows, info.row_bytes)
 
-    def release(self, name: str) -> None:
-        """Give back the memory a tensor was looked at through; another look would read the file again."""
+    def release(self, name: str, rows: slice = slice(None)) -> None:
+        """Give back the memory through which a tensor, or rows of it, was seen; another look reads the file again."""
         info = self.info(name)
+        first, last, _ = rows.indices(info.rows)
         if hasattr(mmap_module, "MADV_DONTNEED"):
-            begin = info.offset - info.offset % mmap_module.PAGESIZE
-            self.maps[info.part].madvise(mmap_module.MADV_DONTNEED, begin, info.offset + info.bytes - begin)
+            begin, end = (info.offset + row * info.row_bytes for row in (first, last))
+            begin -= begin % mmap_module.PAGESIZE
+            self.maps[info.part].madvise(mmap_module.MADV_DONTNEED, begin, end - begin)
 
     def float32(self, name: str, out: Weights | None = None, order: Order | None = None) -> Weights:
         """A tensor's weights in its shape, or written into `out` where given: contiguous, of any shape of that size.
@@ -139,7 +141,12 @@ def _mapped(path: Path, part: int) -> tuple[mmap, Header]:
             data = mmap(source.fileno(), 0, access=ACCESS_READ)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}", "name a file you may read") from None
-    return data, parse(data, path, part)
+    header = parse(data, path, part)
+    if hasattr(mmap_module, "MADV_DONTNEED"):  # a vocabulary and its merges take megabytes, and are lists now
+        first = min((info.offset for info in header.tensors.values()), default=0)
+        if first:
+            data.madvise(mmap_module.MADV_DONTNEED, 0, first)
+    return data, header
 
 
 def _parts(path: Path, count: object) -> list[Path]:
