@@ -1,10 +1,11 @@
-"""How long from starting a process to a model that is ready to generate, and how much memory it takes at most?
+"""How long from starting a process to the first token of an answer, and how much memory it takes at most?
 
     python bench/load.py [FILE.gguf] [--repeats 5] [--peers transformers,llama.cpp] [--patience 10]
 
-The default model's GGUF file (98 MB of Q4_1), opened by us in float32, by Transformers (the same file, which it turns
-to float32 too) and by llama.cpp (which computes with the blocks themselves). Each run is a fresh process; imports
-count. Ready means: one forward pass over one token has been made.
+The default model's GGUF file (98 MB of Q4_1), opened by us in float32, in the whole numbers it has and in eight bits,
+by Transformers (the same file, which it turns to float32 too) and by llama.cpp (which computes with the blocks
+themselves). Each run is a fresh process; imports count. Ready means: a prompt of eight tokens was read and the first
+token of the answer chosen.
 """
 
 import argparse
@@ -27,11 +28,13 @@ import json
 print(json.dumps([ready, int(status["VmHWM"].split()[0]) << 10]))
 """
 SCRIPTS = {
-    "hanlin": """
-import sys, hanlin, torch
-model = hanlin.load(sys.argv[1])
-model.logits(torch.tensor([[1]]))
-""",
+    **{
+        name: f"""
+import sys, hanlin
+next(hanlin.load(sys.argv[1], "{dtype}").generate(list(range(1, 9)), max_tokens=2))
+"""
+        for name, dtype in (("hanlin", "float32"), ("stored", "stored"), ("int8", "int8"))
+    },
     "transformers": """
 import sys, torch
 from pathlib import Path
@@ -40,13 +43,13 @@ path = Path(sys.argv[1])
 tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
 model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
 with torch.no_grad():
-    model(torch.tensor([[1]]))
+    model.generate(torch.arange(1, 9)[None], max_new_tokens=1)
 """,
     "llama.cpp": """
 import sys, xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.n_ctx, params.verbosity, params.warmup = sys.argv[1], 512, -1, False
-xllamacpp.Server(params).handle_completions({"prompt": [1], "n_predict": 1})
+xllamacpp.Server(params).handle_completions({"prompt": list(range(1, 9)), "n_predict": 1})
 """,
 }
 ONCE = ("transformers",)
@@ -72,7 +75,7 @@ def main() -> None:
     asked.add_argument("--patience", type=float, default=10, help="seconds to wait before each run for a quiet machine")
     given = asked.parse_args()
     path = given.file or resolve(DEFAULT)
-    names = ["hanlin", *filter(None, given.peers.split(","))]
+    names = ["hanlin", "stored", "int8", *filter(None, given.peers.split(","))]
     runs: dict[str, list[tuple[float, int]]] = {name: [] for name in names}
     for number in range(given.repeats):
         for name in names:
