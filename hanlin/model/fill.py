@@ -6,29 +6,28 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32
 
-from hanlin.core.machine import allowed_cores
 from hanlin.model.opened import Opened
 
 Arrays = Mapping[str, Float32[np.ndarray, "..."]]
 
 
-def fill(it: Opened, made: Arrays) -> None:
+def fill(it: Opened, made: Arrays, threads: int) -> None:
     """Fill arrays of parameters' shapes, by name."""
     if it.file is not None:
-        fill_gguf(it, made)
+        fill_gguf(it, made, threads)
         return
     for name, out in made.items():
         for piece in it.pieces[name]:
             it.stored[piece.name].copy_to(out[piece.rows], is_turned=piece.is_turned)
 
 
-def fill_gguf(it: Opened, made: Arrays) -> None:
+def fill_gguf(it: Opened, made: Arrays, threads: int) -> None:
     """The same from a GGUF file."""
     file = it.file
     assert file is not None
     matrices = [(piece, made[ours][piece.rows]) for ours in made for piece in it.pieces[ours] if len(piece.shape) > 1]
-    if matrices:  # who only wants a norm need not ask the system for its cores
-        file.fill([(piece.name, rows, piece.order) for piece, rows in matrices], allowed_cores().count)
+    if matrices:
+        file.fill([(piece.name, rows, piece.order) for piece, rows in matrices], threads)
     for ours, out in made.items():
         for piece in it.pieces[ours]:
             if len(piece.shape) == 1:

@@ -95,13 +95,14 @@ class _Bare(TorchFunctionMode):
 
 def _fill(network: Decoder, it: Opened, dtype: torch.dtype) -> None:
     """Make the parameters, fill them, and look for numbers that are none."""
+    cores = allowed_cores().count
     shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
     if it.file is not None and dtype == torch.float32:
         made = {name: torch.empty(shape) for name, shape in shapes.items()}
-        fill_gguf(it, {name: out.numpy() for name, out in made.items()})
+        fill_gguf(it, {name: out.numpy() for name, out in made.items()}, cores)
     else:
-        made = {name: _filled(it, name, torch.empty(shape, dtype=dtype)) for name, shape in shapes.items()}
-    with ThreadPoolExecutor(allowed_cores().count) as pool:
+        made = {name: _filled(it, name, torch.empty(shape, dtype=dtype), cores) for name, shape in shapes.items()}
+    with ThreadPoolExecutor(cores) as pool:
         are_finite = list(pool.map(is_finite, made.values()))
     for name, is_sound in zip(made, are_finite, strict=True):
         if not is_sound:
@@ -109,10 +110,10 @@ def _fill(network: Decoder, it: Opened, dtype: torch.dtype) -> None:
     network.load_state_dict(made, assign=True)
 
 
-def _filled(it: Opened, name: str, out: Tensor) -> Tensor:
+def _filled(it: Opened, name: str, out: Tensor, cores: int) -> Tensor:
     if it.file is not None:
         wide = np.empty(out.shape, np.float32)
-        fill_gguf(it, {name: wide})
+        fill_gguf(it, {name: wide}, cores)
         return out.copy_(torch.from_numpy(wide))
     for piece in it.pieces[name]:
         it.stored[piece.name].copy_to(out[piece.rows], is_turned=piece.is_turned)

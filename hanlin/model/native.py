@@ -120,7 +120,8 @@ class Stored(Weights):
         """`coded` is the file whose codes are kept as they are."""
         super().__init__(bits, group)
         self.it, self.coded = it, coded
-        self.threads = 1 if coded is None else allowed_cores().count  # floats of several matrices would be too much
+        self.cores = allowed_cores().count
+        self.threads = 1 if coded is None else self.cores  # floats of several matrices would be too much
         self.known = parameters(it.parts)
         self.kinds: list[tuple[str, int]] = []
         """Kind and weights of each matrix; they are made by several threads."""
@@ -132,7 +133,7 @@ class Stored(Weights):
             WeightsError: some are infinite or no numbers.
         """
         made = _passing(self.known[name].shape)
-        fill(self.it, {name: made})
+        fill(self.it, {name: made}, self.cores)
         self._release(name)
         self._check(name, made)
         return made
