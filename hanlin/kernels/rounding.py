@@ -59,20 +59,31 @@ def in_groups(weight: np.ndarray, bits: int, group: int, has_minimum: bool) -> G
         filled[:, inputs:] = weight[:, -1:]
     parts = filled.reshape(outputs, count, group)
     if has_minimum:
-        low, high = np.minimum(parts.min(2), 0), np.maximum(parts.max(2), 0)
+        low, high = np.minimum(_most(np.minimum, parts), 0), np.maximum(_most(np.maximum, parts), 0)
         rows, scales, minimums = to_halves((high - low) / np.float32(15), low)
         assert minimums is not None
         codes = _codes(parts - (minimums * rows[:, None])[..., None], scales * rows[:, None], 0, 15)
     else:
         largest = 127 if bits == 8 else 7
-        rows, scales, minimums = to_halves(np.abs(parts).max(2) / np.float32(largest), None)
+        rows, scales, minimums = to_halves(_most(np.maximum, np.abs(parts)) / np.float32(largest), None)
         codes = _codes(parts, scales * rows[:, None], -largest, largest)
         codes = codes if bits == 8 else codes + 8
     kind = np.int8 if bits == 8 else np.uint8
     return Grouped(codes.reshape(outputs, -1)[:, :inputs].astype(kind), rows, scales, minimums)
 
 
+def _most(of: np.ufunc, parts: np.ndarray) -> np.ndarray:
+    """Of each group the least or the greatest; halves at once, where numpy's own goes number by number."""
+    while parts.shape[2] % 2 == 0:
+        half = parts.shape[2] // 2
+        parts = of(parts[..., :half], parts[..., half:])
+    return of.reduce(parts, 2)
+
+
 def _codes(parts: np.ndarray, scales: np.ndarray, low: int, high: int) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         inverse = np.where(scales > 0, np.float32(1) / scales, 0)
-        return np.clip(np.rint(np.nan_to_num(parts * inverse[..., None])), low, high)
+        found = parts * inverse[..., None]
+    if not np.isfinite(found).all():
+        found = np.nan_to_num(found, copy=False)
+    return np.clip(np.rint(found, out=found), low, high, out=found)

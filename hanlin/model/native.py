@@ -2,8 +2,8 @@
 
 Of a Hugging Face folder each matrix is read, rounded and dropped. Of a GGUF file the codes are kept as they are (see
 `hanlin.model.gguf.packed`). Its matrices of floats, which have none, are rounded to eight bits; an embedding that is no
-head stays in the file, from where each token's row is read when it comes. There never are float32 weights of more
-than one matrix in memory. Codes are packed by as many threads as there are cores, a few megabytes of the file in each.
+head stays in the file, from where each token's row is read when it comes. Layers are read side by side:
+codes by as many threads as there are cores, and floats by no more than have, together, as many as the embedding.
 """
 
 import math
@@ -121,8 +121,11 @@ class Stored(Weights):
         super().__init__(bits, group)
         self.it, self.coded = it, coded
         self.cores = allowed_cores().count
-        self.threads = 1 if coded is None else self.cores  # floats of several matrices would be too much
         self.known = parameters(it.parts)
+        sizes = {name: math.prod(one.shape) for name, one in self.known.items()}
+        most = max(size for name, size in sizes.items() if name.startswith("layers."))
+        # Floats of as many layers at once as are no more than the embedding's, which come in one piece anyway.
+        self.threads = self.cores if coded is not None else min(self.cores, max(1, sizes["embed.weight"] // most))
         self.kinds: list[tuple[str, int]] = []
         """Kind and weights of each matrix; they are made by several threads."""
 
