@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import uvicorn
+from fastapi import FastAPI
 
 from hanlin.core.errors import ConfigError, RefusedError
 from hanlin.serve.app import application
@@ -66,12 +67,18 @@ def listener(settings: ServeSettings) -> socket.socket:
         raise ConfigError(f"{where} cannot be listened on: {error.strerror}", "choose another --port") from None
 
 
-def serve(models: Sequence[str], settings: ServeSettings, tell: Callable[[str], None]) -> None:
+def serve(
+    models: Sequence[str],
+    settings: ServeSettings,
+    tell: Callable[[str], None],
+    studio: Callable[[FastAPI], None] | None = None,
+) -> None:
     """Serve until a signal ends it.
 
     Args:
         models: names, folders or files; a folder or file is served under its name.
         tell: gets the lines for whoever started it.
+        studio: adds its pages to the application; called where the settings want them.
 
     Raises:
         HanlinError: it cannot begin.
@@ -83,6 +90,8 @@ def serve(models: Sequence[str], settings: ServeSettings, tell: Callable[[str], 
     if not (settings.state or "").startswith("postgres") and (count := state.end_open()):
         tell(f"{count} responses were not finished when the last server ended: they have failed")
     app = application(settings, pool, keys, state)
+    if settings.studio and studio is not None:
+        studio(app)
     door = listener(settings)
     handler = logging.StreamHandler()
     handler.setFormatter(_Line())

@@ -22,6 +22,7 @@ def command(models: tuple[str, ...], **given: Any) -> None:
     hanlin serve qwen2.5-coder-0.5b out/mine --alias gpt-4o-mini=qwen2.5-coder-0.5b --port 9000
     """
     settings = chosen(ServeSettings, given)
+    from hanlin.cli.studio import open_studio
     from hanlin.serve.run import serve
 
-    serve(models, settings, lambda line: click.echo(line, err=True))
+    serve(models, settings, lambda line: click.echo(line, err=True), open_studio)

@@ -1,0 +1,48 @@
+"""The settings of sampling: what they are called, and their help in Chinese; in English it is their docstring."""
+
+from hanlin.studio.words.word import Word
+
+NAMES = {
+    "max_tokens": Word("Longest answer, tokens", "最长回答（词元）"),
+    "min_tokens": Word("Shortest answer, tokens", "最短回答（词元）"),
+    "temperature": Word("Temperature", "温度"),
+    "top_k": Word("Top k", "Top k"),
+    "top_p": Word("Top p", "Top p"),
+    "min_p": Word("Min p", "Min p"),
+    "typical_p": Word("Typical p", "Typical p"),
+    "repetition_penalty": Word("Repetition penalty", "重复惩罚"),
+    "frequency_penalty": Word("Frequency penalty", "频率惩罚"),
+    "presence_penalty": Word("Presence penalty", "存在惩罚"),
+    "dry_multiplier": Word("DRY multiplier", "DRY 倍数"),
+    "dry_base": Word("DRY base", "DRY 底数"),
+    "dry_allowed_length": Word("DRY allowed length", "DRY 允许长度"),
+    "dry_sequence_breakers": Word("DRY breakers", "DRY 断点"),
+    "dry_penalty_last_n": Word("DRY looks back, tokens", "DRY 回看（词元）"),
+    "xtc_probability": Word("XTC probability", "XTC 概率"),
+    "xtc_threshold": Word("XTC threshold", "XTC 阈值"),
+    "stop": Word("Stop texts", "停止文本"),
+    "seed": Word("Seed", "随机种子"),
+    "overflow": Word("When the window is full", "窗口已满时"),
+}
+CHINESE = {
+    "max_tokens": "一个回答最多的词元数。",
+    "min_tokens": "达到此词元数之前，模型不能自行结束；停止文本和约束不受此限。",
+    "temperature": "0：每次取最可能的词元（贪心）；1：按模型的概率抽取；更高则更奔放。",
+    "top_k": "只从最可能的 k 个词元中抽取；0 为关闭。",
+    "top_p": "只从合计占此概率份额的最可能词元中抽取；1 为关闭。",
+    "min_p": "去掉可能性低于最可能者此比例的词元；0 为关闭。",
+    "typical_p": "从最接近预期惊奇度、合计占此概率份额的词元中抽取；1 为关闭。",
+    "repetition_penalty": "对提示和回答中已有的词元：正的对数几率除以它，负的乘以它；1 为关闭。",
+    "frequency_penalty": "回答中每出现一次，就从该词元的对数几率减去此值；0 为关闭。",
+    "presence_penalty": "回答中出现过的词元，对数几率一次性减去此值；0 为关闭。",
+    "dry_multiplier": "DRY：重复某段文字的词元所损失的量；0 为关闭，常用 0.8。",
+    "dry_base": "DRY：该段每多一个词元，损失按此倍数增长。",
+    "dry_allowed_length": "DRY：短于此的重复不受罚。",
+    "dry_sequence_breakers": "DRY：段落不会跨越这些文本。",
+    "dry_penalty_last_n": "DRY：回看最近多少个词元（含提示）；-1 为全部，0 为不看。",
+    "xtc_probability": "XTC：多大概率略去所有可能的词元，只留其中最不可能的；0 为关闭。",
+    "xtc_threshold": "XTC：概率达到多少才算可能的词元。",
+    "stop": "回答在这些文本之前结束；可填多个。",
+    "seed": "随机的起点：种子相同，回答相同。留空则每次不同。",
+    "overflow": "提示与回答超出上下文窗口时：error 报错，slide 忘掉最早的一半。",
+}
