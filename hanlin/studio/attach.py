@@ -7,16 +7,15 @@ for the studio's own paths only, so that a path of the API that is not there is 
 import importlib
 import logging
 import pkgutil
-import warnings
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
 from nicegui import app as web
-from nicegui import ui
+from nicegui import nicegui, ui
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -64,6 +63,7 @@ def attach(app: FastAPI, tools: Tools) -> None:
     _assets()
     login.add(app)
     logging.getLogger("nicegui").addFilter(lambda record: "is not a valid" not in record.getMessage())
+    life = app.router.lifespan_context
     ui.run_with(
         app,
         title="Hanlin",
@@ -75,24 +75,27 @@ def attach(app: FastAPI, tools: Tools) -> None:
         mount_path="/_nicegui_mount",
         binding_refresh_interval=None,
     )
-    app.router.lifespan_context = _quiet(app.router.lifespan_context)
+    app.router.lifespan_context = _living(life)
     app.router.routes.pop()
     paths = frozenset(page.PATH for page in shown)
     app.router.routes.append(_Studio(_Guarded(web), paths))
 
 
-def _quiet(life: Any) -> Any:
-    """NiceGUI looks at every object there is when it starts, also at those that warn of being looked at."""
+def _living(life: Any) -> Any:
+    """An application's life with NiceGUI's in it.
+
+    Its own way in looks at every object of the process for its server, also at those that another thread is making
+    just then, which breaks them: a model that was being loaded failed with a SystemError.
+    """
 
     @asynccontextmanager
-    async def quiet(app: FastAPI) -> AsyncIterator[Any]:
-        async with AsyncExitStack() as stack:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                state = await stack.enter_async_context(life(app))
+    async def living(app: FastAPI) -> AsyncIterator[Any]:
+        await nicegui._startup()
+        async with life(app) as state:
             yield state
+        await nicegui._shutdown()
 
-    return quiet
+    return living
 
 
 def _order(page: ModuleType) -> int:

@@ -14,5 +14,7 @@ class Tools:
     """(name, folder or file) → what `hanlin show --json` says."""
     doctor: Callable[[bool], dict[str, Any]]
     """Whether to measure speeds → what `hanlin doctor --json` says."""
+    verb: tuple[str, ...]
+    """The beginning of a command line; `(*verb, "train", "run.toml")` trains in a process of its own."""
     rows: Callable[[Any, int], str]
     """(a run file's settings, how many) → the page that `hanlin train RUN --show N --html` writes."""

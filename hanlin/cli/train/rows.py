@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from rich.console import Console
 
 from hanlin.cli.models import fetched
 from hanlin.cli.train.show import report, show
@@ -17,8 +18,11 @@ from hanlin.train.settings import RunFile
 from hanlin.train.work import Work
 
 
-def show_rows(settings: RunFile, count: int, html: Path | None) -> None:
+def show_rows(settings: RunFile, count: int, html: Path | None, console: Console | None = None) -> None:
     """Print rows, and write them as a page if asked to.
+
+    Args:
+        console: where to print; None for standard output.
 
     Raises:
         RefusedError: the gate does not let the run through; its findings are printed before.
@@ -26,13 +30,13 @@ def show_rows(settings: RunFile, count: int, html: Path | None) -> None:
     if settings.model.use:
         fetched(settings.model.use)
     with TemporaryDirectory(prefix="hanlin-") as scratch:  # the run's own folder may hold a run
-        _shown(settings.model_copy(update={"out": scratch}), count, html)
+        _shown(settings.model_copy(update={"out": scratch}), count, html, console)
 
 
-def _shown(settings: RunFile, count: int, html: Path | None) -> None:
+def _shown(settings: RunFile, count: int, html: Path | None, console: Console | None) -> None:
     for found in prepare(settings):
         if isinstance(found, Report):
-            report(found)
+            report(found, console=console)
         elif isinstance(found, Work):
             batches = (batch for batch, _ in found.stream.batches())
             rows = chain.from_iterable(_rows(batch) for batch in batches)
@@ -46,8 +50,9 @@ def _shown(settings: RunFile, count: int, html: Path | None) -> None:
                 shifts=objective.SHIFTS,
                 judged=kind,
                 classes=found.classes,
+                console=console,
             )
-        else:
+        elif console is None:
             click.echo(found, err=True)
 
 
