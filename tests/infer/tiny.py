@@ -27,7 +27,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(backend, backend.get_vocab_size(), eos=(end,), template=ChatTemplate(TEMPLATE, {}))
 
 
-def network(tokenizer: Tokenizer) -> Decoder:
+def network(tokenizer: Tokenizer, context: int = 64) -> Decoder:
     """Random weights, and a few head rows more than there are tokens, as many real models have."""
     config = llama.Config(
         vocabulary=tokenizer.vocab_size + 5,
@@ -37,7 +37,7 @@ def network(tokenizer: Tokenizer) -> Decoder:
         kv_heads=2,
         head_width=8,
         mlp=48,
-        context=64,
+        context=context,
         epsilon=1e-5,
         has_tied_head=False,
     )

@@ -1,0 +1,85 @@
+"""Results for people and machines: exams in; Markdown for a model card, an object for JSON, a table of items out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from hanlin.eval.exam import Result
+from hanlin.eval.score import Score
+
+
+def as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Everything but the items; a figure that is none is null, as JSON has no nan."""
+    return {
+        "exams": [
+            {
+                "task": one.task,
+                "model": one.model,
+                "settings": dict(one.settings),
+                "items": len(one.samples),
+                "items_there_are": one.total,
+                "seconds": round(one.seconds, 3),
+                "scores": {name: _plain(score) for name, score in one.scores.items()},
+                "groups": {
+                    group: {name: _plain(score) for name, score in scores.items()}
+                    for group, scores in one.groups.items()
+                },
+            }
+            for one in results
+        ]
+    }
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    """A table of figures with their 95 % intervals, and how each was made."""
+    lines = ["| model | task | figure | value | 95 % interval | items |", "|---|---|---|---|---|---|"]
+    made = []
+    for one in results:
+        count = f"{len(one.samples):,}" + (f" of {one.total:,}" if len(one.samples) < one.total else "")
+        for name, score in one.scores.items():
+            arrow = "↑" if score.higher_is_better else "↓"
+            lines.append(
+                f"| {one.model} | {one.task} | {name} {arrow} | {score.value:.4f} | {_interval(score)} | {count} |"
+            )
+            made.append(f"- {one.task} {name}: `{score.signature}`")
+        settings = ", ".join(f"{key} {value}" for key, value in one.settings.items() if value is not None)
+        made.append(f"- {one.task}: {settings}")
+    return "\n".join([*lines, "", *made]) + "\n"
+
+
+def items_table(results: Sequence[Result]) -> pa.Table:
+    """A row for each item: what was asked, what was right, what came."""
+    rows = [
+        {
+            "model": one.model,
+            "task": one.task,
+            "id": sample.id,
+            "group": sample.group,
+            "prompt": sample.prompt,
+            "choices": list(sample.choices),
+            "gold": list(sample.gold),
+            "references": list(sample.references),
+            "answers": list(reply.texts),
+            "loglikelihoods": list(reply.loglikelihoods),
+        }
+        for one in results
+        for sample, reply in zip(one.samples, one.replies, strict=True)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def _interval(score: Score) -> str:
+    if math.isnan(score.stderr):
+        return "one item"
+    low, high = score.interval()
+    return f"{low:.4f} … {high:.4f}"
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    found = {key: value for key, value in asdict(score).items() if key != "metric"}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in found.items()
+    }
