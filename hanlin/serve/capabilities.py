@@ -31,8 +31,6 @@ def _kinds(kind: type[Body]) -> list[type[Body]]:
 
 
 def _model(server: Server, name: str) -> dict[str, Any]:
-    from hanlin.serve.tools.kind import kind_of
-
     served = server.pool.loaded[name]
     tokenizer = served.model.tokenizer
     has_chat = tokenizer.template is not None
@@ -40,7 +38,7 @@ def _model(server: Server, name: str) -> dict[str, Any]:
         "context": served.context,
         "weights": getattr(served.model.network, "kind", "float"),
         "chat": has_chat,
-        "tools": kind_of(tokenizer).name if has_chat else None,
+        "tools": served.tools.name if has_chat else None,
         "completions": True,
         "logprobs": True,
         "prompt_logprobs": True,

@@ -16,8 +16,8 @@ from hanlin.serve.pool import Served
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.shapes.chat import ChatBody
 from hanlin.serve.tools.delta import CallArguments, CallBegin, Delta, Notice, TextDelta
-from hanlin.serve.tools.kind import kind_of
 from hanlin.serve.tools.parser import Parser
+from hanlin.serve.tools.tool import Choice
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ async def begin(served: Served, body: ChatBody, warnings: list[str], settings: S
         raise TokenizerError(f"{served.name} has no chat template", "use /v1/completions, or serve a model that chats")
     constraint = body.response_format.constraint() if body.response_format else None
     tools, choice = _tools(body), _choice(body)
-    kind = kind_of(tokenizer)
+    kind = served.tools
     messages = kind.messages([turn.plain() for turn in body.messages], tools)
     shown: tuple[int, ...] = ()
     if tools:
@@ -151,8 +151,8 @@ def _tools(body: ChatBody) -> list[dict[str, Any]]:
     return [tool.model_dump(exclude_none=True) for tool in body.tools or ()]
 
 
-def _choice(body: ChatBody) -> str:
-    """One of OpenAI's three words, or a function's name.
+def _choice(body: ChatBody) -> Choice:
+    """One of OpenAI's three words, or the function that must be called.
 
     Raises:
         FieldError: it asks for calls of what is not there.
@@ -166,7 +166,7 @@ def _choice(body: ChatBody) -> str:
     if choice.function.name not in names:
         what = f"tool_choice names {choice.function.name!r}, which is not among the tools"
         raise FieldError("tool_choice", what, f"name one of: {', '.join(names)}")
-    return choice.function.name
+    return choice.model_dump()
 
 
 def prompt_of(served: Served, body: ChatBody) -> list[int]:
@@ -175,7 +175,7 @@ def prompt_of(served: Served, body: ChatBody) -> list[int]:
     Raises:
         HanlinError: the model has no template, or it refuses the conversation.
     """
-    kind, tools = kind_of(served.model.tokenizer), _tools(body)
+    kind, tools = served.tools, _tools(body)
     messages = kind.messages([turn.plain() for turn in body.messages], tools)
     return _prompt(served, messages, tools if kind.renders_tools and tools else None)
 

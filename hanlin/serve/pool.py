@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from hanlin.model.store import DEFAULT, find, stored
 from hanlin.serve.errors import BusyError, UnknownModelError
 from hanlin.serve.keeper import Keeper
 from hanlin.serve.settings import ServeSettings
+from hanlin.serve.tools.kind import ToolKind, kind_of
 from hanlin.serve.turns import Turns
 
 Loader = Callable[[str, str | None], Model]
@@ -44,6 +46,15 @@ class Served:
     users: int = 0
     """Requests that hold it."""
     is_leaving: bool = False
+
+    @cached_property
+    def tools(self) -> ToolKind:
+        """How it calls tools, found out once.
+
+        Raises:
+            TokenizerError: it has no chat template.
+        """
+        return kind_of(self.model.tokenizer)
 
 
 class Pool:
