@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from hanlin.model import products
 from hanlin.model.decoder import Decoder
 
 CHUNK = 1 << 23
@@ -96,8 +97,8 @@ def _chunks(x: Tensor, matrix: Tensor) -> Iterator[slice]:
 class _Chunk:
     """One chunk's logits after another in the same memory, and what becomes of them."""
 
-    def __init__(self, x: Tensor, matrix: Tensor, cap: float | None) -> None:
-        self.matrix, self.cap = matrix, cap
+    def __init__(self, x: Tensor, matrix: Tensor, cap: float | None, packs: products.Packs | None = None) -> None:
+        self.matrix, self.cap, self.packs = matrix, cap, packs
         rows = next(_chunks(x, matrix))
         shape = (rows.stop, len(matrix))
         self.scores = torch.empty(shape, dtype=x.dtype, device=x.device)
@@ -109,7 +110,10 @@ class _Chunk:
     def losses(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """-log p of each target; and all probabilities, in memory that the next chunk will take."""
         scores, wide = self.scores[: len(x)], self.wide[: len(x)]
-        torch.mm(x, self.matrix.t(), out=scores)
+        if self.packs is None:
+            torch.mm(x, self.matrix.t(), out=scores)
+        else:
+            self.packs.of(self.matrix, is_transposed=False)(x.contiguous(), out=scores)
         if wide is not scores:
             wide.copy_(scores)
         if self.cap is not None and self.bent is not None:
@@ -136,8 +140,10 @@ class _Chunk:
 class _Gradients:
     """Of x and of the matrix, made chunk by chunk."""
 
-    def __init__(self, x: Tensor, matrix: Tensor, *, is_matrix_wanted: bool) -> None:
-        self.x, self.matrix = x, matrix
+    def __init__(
+        self, x: Tensor, matrix: Tensor, *, is_matrix_wanted: bool, packs: products.Packs | None = None
+    ) -> None:
+        self.x, self.matrix, self.packs = x, matrix, packs
         self.of_x = torch.empty_like(x)
         self.of_matrix = torch.empty(matrix.shape, device=x.device) if is_matrix_wanted else None
         self.is_first = True
@@ -145,7 +151,10 @@ class _Gradients:
     def add(self, rows: slice, pulls: Tensor, weights: Tensor) -> None:
         """What a chunk pulls; `weights` are those of its positions."""
         weights = weights[:, None].to(self.x.dtype)
-        torch.mm(pulls, self.matrix, out=self.of_x[rows])
+        if self.packs is None:
+            torch.mm(pulls, self.matrix, out=self.of_x[rows])
+        else:
+            self.packs.of(self.matrix, is_transposed=True)(pulls, out=self.of_x[rows])
         self.of_x[rows] *= weights
         if self.of_matrix is None:
             return
@@ -171,13 +180,19 @@ def _losses(x: Tensor, matrix: Tensor, targets: Tensor, cap: float | None) -> Te
     return found
 
 
+def _packs(matrix: Tensor) -> products.Packs | None:
+    """Of a head that multiplies in bytes: one that is frozen, in a network told to (`hanlin.model.products`)."""
+    return None if matrix.requires_grad else getattr(matrix, "packs", None)
+
+
 class _Summed(torch.autograd.Function):
     """The gradients are made on the way forward, while the probabilities are at hand."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor, cap: float | None) -> Tensor:
-        chunk = _Chunk(x, matrix, cap)
-        gradients = _Gradients(x, matrix, is_matrix_wanted=ctx.needs_input_grad[1])
+        packs = _packs(matrix)
+        chunk = _Chunk(x, matrix, cap, packs)
+        gradients = _Gradients(x, matrix, is_matrix_wanted=ctx.needs_input_grad[1], packs=packs)
         total = torch.zeros((), device=x.device)
         for rows in _chunks(x, matrix):
             losses, probabilities = chunk.losses(x[rows], targets[rows])

@@ -111,7 +111,7 @@ class TrainSettings(Settings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the computation; the optimiser always keeps float32. auto: what is faster here, by measurement."""
     products: Literal["float", "int8"] = "float"
-    """int8: the layers' maps multiply bytes on the way forward and back, about twice as fast: see docs/training.md."""
+    """int8: the layers' maps and a frozen head multiply bytes both ways, about twice as fast: see docs/training.md."""
     compile: Literal["auto", "on", "off"] = "off"
     """Compile the pass through the layers with torch.compile; auto: where a trial shows that it pays."""
     threads: int = Field(default=0, ge=0)

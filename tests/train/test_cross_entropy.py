@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hanlin import kernels
 from hanlin.core.plugins import find
 from hanlin.model.decoder import Decoder
+from hanlin.model.products import multiply_bytes
 from hanlin.train import cross_entropy
 from hanlin.train.cross_entropy import logprobs, summed
 
@@ -68,6 +70,42 @@ def test_the_sum_and_its_gradients_are_the_plain_ones(family: str, case: str, is
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(summed(network, x, targets, weights), wanted.float(), rtol=1e-6, atol=1e-5)
+
+
+@each_head
+@pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
+def test_a_frozen_head_in_bytes_is_near_and_one_that_learns_is_exact(family: str, case: str) -> None:
+    network = tiny(family, case)
+    x, targets, weights = work()
+    x = (x * 0.1).requires_grad_()  # no scores far beyond a cap, where a slope of nearly 0 magnifies any rounding
+    want = plain(network, x, targets)
+    (exact,) = torch.autograd.grad((want * weights).sum(), x)
+    want = want.detach()
+    network.requires_grad_(False)
+    multiply_bytes(network)
+    got = summed(network, x, targets, weights)
+    (near,) = torch.autograd.grad(got, x)
+    assert abs(float(got.detach()) - float((want * weights).sum())) < 0.01 * float((want * weights.abs()).sum())
+    assert 0 < float((near - exact).norm()) < 0.02 * float(exact.norm())
+    network.requires_grad_(True)
+    torch.testing.assert_close(torch.autograd.grad(summed(network, x, targets, weights), x)[0], exact)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            summed(network, x, targets, weights), (want * weights).sum().float(), rtol=1e-6, atol=1e-5
+        )
+
+
+def test_probabilities_too_small_for_a_byte_still_pull() -> None:
+    network = tiny("llama", "own head")
+    network.requires_grad_(False)
+    if kernels.missing() is not None:
+        pytest.skip(f"no native kernels: {kernels.missing()}")
+    multiply_bytes(network)
+    x, targets, weights = work()
+    x = (x * 0.02).requires_grad_()  # all of 97 tokens near 1 / 97; the target's pull is a hundred times as large
+    (exact,) = torch.autograd.grad((plain(network, x, targets) * weights).sum(), x)
+    (near,) = torch.autograd.grad(summed(network, x, targets, weights), x)
+    assert float((near - exact).norm()) < 0.01 * float(exact.norm())
 
 
 @each_head
