@@ -198,7 +198,7 @@ class Model:
         """
         if not isinstance(self.network, Compiled):
             raise ConfigError(f"{self.name} computes with torch", 'load it with dtype="int8", "int4" or "stored"')
-        return Engine(self.network.plan, self.tokenizer, self.context, EngineSettings())
+        return Engine(self.network.plan, self.tokenizer, self.context, EngineSettings(), self.network.config)
 
     def encode(self, prompt: str, sampling: Sampling) -> list[int]:
         """Ids of a prompt. One too long for the window is found out at the cost of a window, not of the prompt.

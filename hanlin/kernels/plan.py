@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hanlin.kernels.arrays import NativeMatrix, matter, place
+from hanlin.kernels.arrays import matter, place
 from hanlin.kernels.kv import KVBlocks
 from hanlin.kernels.library import library
-from hanlin.kernels.packed import LANES, Packed
+from hanlin.kernels.low import Adapted, Floats
+from hanlin.kernels.packed import Packed
 
 INT, LONG, FLOAT, PLACE = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 ACTS = ("silu", "gelu", "gelu_tanh", "relu")
@@ -38,26 +39,6 @@ class Kind(enum.IntEnum):
     """to += from."""
     EXPERTS = 6
     """to = what the chosen experts say of from."""
-
-
-class Floats:
-    """A matrix of float32, laid for the kernels."""
-
-    bits = 32
-
-    def __init__(self, weight: Any) -> None:
-        """Of weights (outputs, inputs), of numpy or of torch."""
-        source = matter(weight)
-        self.outputs, self.inputs = source.rows, source.columns
-        self.codes = np.empty((-(-self.outputs // LANES), self.inputs, LANES), np.float32)
-        library().hanlin_lay_floats(source.place, source.stride, self.outputs, self.inputs, place(self.codes))
-        native = NativeMatrix(place(self.codes), None, None, self.outputs, self.inputs, self.inputs, 32, 0, 1)
-        self.native = ctypes.pointer(native)
-
-    @property
-    def bytes(self) -> int:
-        """Memory it takes."""
-        return self.codes.nbytes
 
 
 Matrix = Packed | Floats
@@ -129,6 +110,8 @@ class Op(NamedTuple):
     matrix: Matrix | None = None
     bias: np.ndarray | None = None
     experts: Experts | None = None
+    path: str = ""
+    """MULTIPLY: the name of the whole map; an adapter's additions belong to the last op of that name."""
 
 
 class _Norm(ctypes.Structure):
@@ -182,6 +165,8 @@ class _Batch(ctypes.Structure):
             (name, PLACE)
             for name in ("tokens", "positions", "sequences", "tables", "rows", "logits", "seen", "embedded")
         ),
+        ("adapted", PLACE),
+        ("adapters", PLACE),
     )
 
 
@@ -303,6 +288,7 @@ class Plan:
         *,
         has_logits: bool = True,
         has_seen: bool = False,
+        adapted: Adapted | None = None,
     ) -> Said:
         """One pass. What a sequence's earlier positions left in its blocks is seen; its new ones are put there.
 
@@ -312,6 +298,7 @@ class Plan:
             sequences: (rows,), int32: which row of `tables` is its sequence's. Rows of one lie together, in order.
             tables: (sequences, places), int32: the blocks of each.
             wanted: (wanted,), int32: the rows asked about.
+            adapted: which rows are computed with which adapter.
 
         Raises:
             ValueError: a number is out of range; native code would read past an end.
@@ -337,7 +324,7 @@ class Plan:
             if embedded.shape != (rows, self.width):
                 raise ValueError(f"embeddings of shape {embedded.shape}, not {(rows, self.width)}")
         arrays = (tokens, positions, sequences, tables, wanted, logits, seen, embedded)
-        batch = _Batch(rows, tables.shape[1], len(wanted), *map(place, arrays))
+        batch = _Batch(rows, tables.shape[1], len(wanted), *map(place, arrays), *(adapted or Adapted(rows)).native)
         library().hanlin_walk(self.native, blocks.native, ctypes.byref(batch))
         return Said(logits, seen)
 

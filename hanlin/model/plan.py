@@ -200,7 +200,7 @@ def _multiply(part: parts.Part, path: str, source: int, to: int, weights: Weight
     for matrix in _matrices(weights, f"{path}.weight"):
         end = begin + matrix.outputs
         own = None if bias is None else bias[begin:end]
-        ops.append(Op(Kind.MULTIPLY, source, to, offset=begin, matrix=matrix, bias=own))
+        ops.append(Op(Kind.MULTIPLY, source, to, offset=begin, matrix=matrix, bias=own, path=path))
         begin = end
     return ops
 

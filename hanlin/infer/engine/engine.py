@@ -7,8 +7,8 @@ less important or came later, which is computed again when there is room.
 
 import itertools
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from hanlin.core.errors import CapacityError, HanlinError, RefusedError
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.answer import Answer, Known
 from hanlin.infer.bounds import check
+from hanlin.infer.engine.adapters import Adapters, adapted
+from hanlin.infer.engine.counts import Counts
 from hanlin.infer.engine.guess import MOST, Guesser
 from hanlin.infer.engine.pages import SIZE, Pages
 from hanlin.infer.engine.rate import places
@@ -26,7 +28,9 @@ from hanlin.infer.engine.settings import EngineSettings
 from hanlin.infer.event import Event, Place
 from hanlin.infer.guide import Guide, guide
 from hanlin.infer.room import room
+from hanlin.kernels.low import Lows
 from hanlin.kernels.plan import Plan, survey
+from hanlin.model.config import Shape
 from hanlin.text.tokenizer import Tokenizer
 
 ALONE = 4
@@ -59,25 +63,18 @@ class Part(NamedTuple):
     """Its next token is to be chosen."""
 
 
-@dataclass
-class Counts:
-    """What an engine has done so far."""
-
-    steps: int = 0
-    rows: int = 0
-    """Positions computed."""
-    found: int = 0
-    """Tokens of prompts that were computed before, for others."""
-    preempted: int = 0
-    guessed: int = 0
-    right: int = 0
-
-
 class Engine:
     """Continuous batching on one compiled model. Not for several threads at once; see `hanlin.serve` for that."""
 
-    def __init__(self, plan: Plan, tokenizer: Tokenizer, context: int, settings: EngineSettings | None = None) -> None:
-        """`context` is the window of the model, at most the plan's positions.
+    def __init__(
+        self,
+        plan: Plan,
+        tokenizer: Tokenizer,
+        context: int,
+        settings: EngineSettings | None = None,
+        config: Shape | None = None,
+    ) -> None:
+        """`context` is the window of the model, at most the plan's positions; its config is needed for adapters.
 
         Raises:
             CapacityError: keys and values of one full context exceed the free memory.
@@ -87,6 +84,7 @@ class Engine:
         self.drawable = min(plan.vocabulary, tokenizer.vocab_size)
         self.kv = plan.blocks(self._blocks(), self.settings.kv_store)
         self.pages = Pages(self.kv.count, keeps=self.settings.has_prefix_cache)
+        self._adapters = Adapters(plan, config)
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.counts = Counts()
@@ -100,7 +98,8 @@ class Engine:
         `guided` is its constraint, if that has been read already.
 
         Raises:
-            ConfigError: the settings name ids outside the vocabulary, or the constraint cannot be satisfied.
+            ConfigError: there is no such adapter, ids outside the vocabulary are named, or the constraint cannot be
+                satisfied.
             RefusedError: the prompt is empty.
             CapacityError: prompt and answer exceed the context window, or all the room for keys and values.
         """
@@ -117,6 +116,7 @@ class Engine:
         if request.prompt_logprobs is not None and wanted < len(request.prompt):
             what = f"{len(request.prompt):,} tokens of a prompt cannot be told of: its beginning is forgotten"
             raise CapacityError(what, f"give at most {wanted:,} tokens")
+        adapter = None if request.adapter is None else self._adapters.get(request.adapter)
         handle, leader = next(self._handles), None
         seconds = request.deadline_seconds
         deadline = None if seconds is None else time.monotonic() + seconds
@@ -124,7 +124,8 @@ class Engine:
             own = guided and guided.copy()
             answer = Answer(index, seed, request.prompt, self.drawable, self.tokenizer, sampling, own)
             guesser = Guesser(request.prompt) if self.settings.speculates else None
-            sequence = Sequence(handle, request, answer, guesser, deadline, leader)
+            sequence = Sequence(handle, request, answer, guesser, deadline, leader, adapter=adapter)
+            sequence.name = sequence.salt
             is_told = request.prompt_logprobs is not None and leader is None
             sequence.rated = max(1, request.rated_from) if is_told else len(request.prompt)
             if wanted < len(request.prompt):
@@ -139,6 +140,31 @@ class Engine:
             if sequence.handle == handle:
                 sequence.is_cancelled = True
         self._clear()
+
+    @property
+    def adapters(self) -> Mapping[str, Lows]:
+        """Those that requests may name."""
+        return dict(self._adapters.held)
+
+    def load_adapter(self, name: str, path: str | Path) -> None:
+        """Read a LoRA's folder, as PEFT or `hanlin train` writes it; requests that name it are computed with it.
+
+        Which weights it was trained on is not checked here, only that its shapes fit: see docs/engine.md.
+
+        Raises:
+            RefusedError: the name is taken, or it cannot be carried beside a model (DoRA, experts).
+            WeightsError: the folder is damaged, or of another model.
+        """
+        self._adapters.load(name, Path(path))
+
+    def unload_adapter(self, name: str) -> None:
+        """Know it no longer.
+
+        Raises:
+            ConfigError: there is none of this name.
+            RefusedError: a request that is not over has it.
+        """
+        self._adapters.unload(name, [one.adapter for one in (*self.running, *self.waiting)])
 
     @property
     def is_idle(self) -> bool:
@@ -289,7 +315,13 @@ class Engine:
         self.counts.steps += 1
         self.counts.rows += len(tokens)
         said = self.plan.walk(
-            self.kv, np.array(tokens), np.array(positions), np.array(owners), tables, np.array(wanted)
+            self.kv,
+            np.array(tokens),
+            np.array(positions),
+            np.array(owners),
+            tables,
+            np.array(wanted),
+            adapted=adapted(owners, [part.sequence.adapter for part in parts]),
         )
         assert said.logits is not None
         return said.logits

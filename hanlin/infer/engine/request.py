@@ -22,5 +22,7 @@ class Request:
     """The first of the prompt's tokens it is told of, at least 1; what stands before may have been read for others."""
     priority: int = 0
     """Higher ones are computed first, and lose their memory last."""
+    adapter: str | None = None
+    """By which of the engine's adapters; None for the model as it is."""
     deadline_seconds: float | None = None
     """From its coming on; an answer that is not done by then is ended, with "length" as its reason."""

@@ -7,6 +7,7 @@ from hanlin.infer.answer import Answer
 from hanlin.infer.engine.guess import Guesser
 from hanlin.infer.engine.pages import SIZE, Hash, Pages, hashes
 from hanlin.infer.engine.request import Request
+from hanlin.kernels.low import Lows
 
 _numbers = itertools.count()
 
@@ -36,7 +37,8 @@ class Sequence:
     named: int = 0
     """How many of its blocks are known by their content."""
     name: Hash = b""
-    """Of the last one of these."""
+    """Of the last one of these; of none, what tells apart who computes them."""
+    adapter: Lows | None = None
     rated: int = 0
     """The next token of the prompt whose log-probability is to be told; all of them are once it is the length."""
     guess: list[int] = field(default_factory=list)
@@ -45,6 +47,11 @@ class Sequence:
     """Tokens forgotten just before the next one."""
     is_running: bool = False
     is_cancelled: bool = False
+
+    @property
+    def salt(self) -> Hash:
+        """Of the names of its blocks: those of another adapter hold other keys and values."""
+        return b"" if self.adapter is None else self.adapter.content
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -94,10 +101,10 @@ class Sequence:
         """Take over what others computed of the same beginning; the last token is always computed anew."""
         tokens = self.answer.tokens[self.begin :]
         readable = min(len(tokens), self.rated) - 1 if self.is_rated else len(tokens) - 1
-        known: list[Hash] = hashes(tokens[:readable]) if pages.keeps else []
+        known: list[Hash] = hashes(tokens[:readable], self.salt) if pages.keeps else []
         self.blocks = pages.find(known)
         self.named = len(self.blocks)
-        self.name = known[self.named - 1] if self.named else b""
+        self.name = known[self.named - 1] if self.named else self.salt
         self.computed = self.named * SIZE
 
     def advance(self, count: int, pages: Pages) -> None:
@@ -116,7 +123,7 @@ class Sequence:
     def give_up(self, pages: Pages) -> None:
         """Hold nothing any more; what was computed will have to be found or computed again."""
         pages.release(self.blocks)
-        self.blocks, self.computed, self.named, self.name, self.guess = [], 0, 0, b"", []
+        self.blocks, self.computed, self.named, self.name, self.guess = [], 0, 0, self.salt, []
         self.is_running = False
 
     def forget(self, kept: int, pages: Pages) -> None:

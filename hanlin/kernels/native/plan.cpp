@@ -140,8 +140,26 @@ class Walk {
         if (op.kind == ATTEND) return attend(op);
         if (op.kind == EXPERTS) return ask_experts(op);
         const Out out{at(op.to, 0) + op.offset, width(op.to), op.bias, op.adds != 0};
-        if (is_quantised) return multiply(*op.matrix, rows_, out);
-        multiply(*op.matrix, at(op.from, 0), width(op.from), batch_.count, out);
+        if (is_quantised)
+            multiply(*op.matrix, rows_, out);
+        else
+            multiply(*op.matrix, at(op.from, 0), width(op.from), batch_.count, out);
+        if (batch_.adapted) adapt(op);
+    }
+
+    // Each row by itself, from its floats: what others of the pass are adapted by changes nothing.
+    void adapt(const Op& op) {
+        by_rows([&](int64_t row) {
+            if (batch_.adapted[row] < 0) return;
+            static thread_local std::vector<float> local;
+            for (const Low* low = batch_.adapters[batch_.adapted[row]][&op - plan_.op]; low; low = low->next) {
+                const int64_t rank = low->a->outputs;
+                float* inner = room(local, filled(rank, LANES));
+                on_.multiply(*low->a, at(op.from, row), width(op.from), 0, 1, 0, rank, Out{inner, rank, nullptr, false});
+                const Out out{at(op.to, row) + low->begin, width(op.to), nullptr, true};
+                on_.multiply(*low->b, inner, rank, 0, 1, 0, low->b->outputs, out);
+            }
+        });
     }
 
     // Rows of one sequence that are taken together.

@@ -98,6 +98,13 @@ struct Experts {
     int32_t is_normed, act;
 };
 
+// What an adapter adds to outputs of a product, from `begin` in a row of `to` on: B (A x), both in floats.
+struct Low {
+    const Matrix *a, *b;
+    int64_t begin;
+    const Low* next;  // of the same product, or none
+};
+
 struct Op {
     int32_t kind, from, to, layer;
     int32_t act, has_up, rope, is_whole;  // rope -1: none; is_whole: queries and keys are normed over all heads at once
@@ -134,6 +141,8 @@ struct Batch {
     float* logits;             // [wanted][vocabulary], or none
     float* seen;               // [wanted][width]: the stream after the last norm, or none
     const float* embedded;     // [count][width]: the embeddings of its tokens, where they lie elsewhere; or none
+    const int32_t* adapted;    // [count]: the number of each row's adapter, -1: none; or none at all
+    const Low* const* const* adapters;  // of each adapter and op what it adds, or none
 };
 
 // Logits of rows of the stream after the last norm.

@@ -120,15 +120,15 @@ def load(network: Decoder, path: Path, base: Literal["as_is", "int8", "int4"] = 
             adapters already.
         ConfigError: rows that blocks of quantised weights cannot fill.
     """
-    stored = _opened(path)
-    parts = _parts(stored, path)
+    stored = opened_files(path)
+    parts = by_map(stored, path)
     known = read(path, parts)
     there = {block.name: block for _, blocks in maps(network) for block in blocks}
     for name, tensors in parts.items():
         if name not in there:
             what = f"{path} changes {shown(name, 200)}, which this model does not have"
             raise WeightsError(what, "it belongs to another base: give it that one")
-        _check(name, tensors, there[name], known, path)
+        check_fits(name, tensors, there[name], known, path)
     origin.check(network, path)
 
     def chosen(block: Block) -> Block | None:
@@ -146,7 +146,7 @@ def load(network: Decoder, path: Path, base: Literal["as_is", "int8", "int4"] = 
     return settings.model_copy(update={"targets": tuple(it for it in TARGETS if it in targets), "base": base})
 
 
-def _opened(path: Path) -> dict[str, Stored]:
+def opened_files(path: Path) -> dict[str, Stored]:
     """The tensors of an adapter's folder."""
     if not (path / CONFIG).is_file():
         raise WeightsError(f"{path} has no {CONFIG}", "name an adapter's folder, as PEFT or hanlin train writes it")
@@ -158,7 +158,7 @@ def _opened(path: Path) -> dict[str, Stored]:
     raise WeightsError(f"{path} has no {WEIGHTS}", AGAIN)
 
 
-def _parts(stored: Mapping[str, Stored], path: Path) -> dict[str, dict[str, Stored]]:
+def by_map(stored: Mapping[str, Stored], path: Path) -> dict[str, dict[str, Stored]]:
     """Tensors by the map they belong to, and by what they are."""
     found: dict[str, dict[str, Stored]] = {}
     for name, tensor in stored.items():
@@ -171,7 +171,12 @@ def _parts(stored: Mapping[str, Stored], path: Path) -> dict[str, dict[str, Stor
     return found
 
 
-def _check(name: str, tensors: Mapping[str, Stored], block: Block, known: Known, path: Path) -> None:
+def check_fits(name: str, tensors: Mapping[str, Stored], block: Block, known: Known, path: Path) -> None:
+    """Say nothing if these tensors are what a map of this form has.
+
+    Raises:
+        WeightsError: they are not.
+    """
     rank, rows = known.rank(name), block.end - block.begin
     wanted: dict[str, tuple[int, ...]] = {"a": (rank, block.width), "b": (rows, rank)}
     if known.settings.use == "dora":
