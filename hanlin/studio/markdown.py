@@ -25,9 +25,9 @@ def rendered(text: str, copy: str = "Copy") -> str:
 
 
 def colours() -> str:
-    """The style sheet of code, light and dark."""
-    light = HtmlFormatter(style="friendly").get_style_defs(".code")
-    dark = HtmlFormatter(style="github-dark").get_style_defs("body.body--dark .code")
+    """The style sheet of code, light and dark: of the styles there are, those of which all colours can be read."""
+    light = HtmlFormatter(style="xcode").get_style_defs(".code")
+    dark = HtmlFormatter(style="monokai").get_style_defs("body.body--dark .code")
     return f"{light}\n{dark}\n.code, body.body--dark .code {{ background: none }}"
 
 

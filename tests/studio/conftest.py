@@ -1,5 +1,6 @@
 """One server for all tests of the studio, started as a user would; and a browser."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,17 +11,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import hanlin
+
 CHROMIUM = "/usr/bin/chromium"
 SECONDS = 60
 
 
-def serving(folder: Path, *options: str) -> Iterator[str]:
+def serving(folder: Path) -> Iterator[str]:
     """`hanlin serve`, its state and keys in a folder of its own; where it listens."""
     command = [sys.executable, "-c", "from hanlin.cli.main import main; main()", "serve", "--port", "0"]
     command += ["--state", str(folder / "state.db"), "--keys", str(folder / "keys.json"), "--drain-seconds", "0"]
     told = folder / "log"
     with told.open("w") as log:
-        process = subprocess.Popen([*command, *options], stderr=log, cwd=folder)
+        env = {**os.environ, "PYTHONPATH": str(Path(hanlin.__file__).parents[1])}
+        process = subprocess.Popen(command, stderr=log, cwd=folder, env=env)
     try:
         for _ in range(SECONDS * 10):
             if found := re.search(r"listening on (\S+)", told.read_text()):
@@ -38,9 +42,15 @@ def serving(folder: Path, *options: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[str]:
-    """Without keys."""
-    yield from serving(tmp_path_factory.mktemp("studio"))
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's keys would be; there are none at first."""
+    return tmp_path_factory.mktemp("studio") / "keys.json"
+
+
+@pytest.fixture(scope="session")
+def server(keys: Path, smollm2: Path) -> Iterator[str]:
+    """One for all."""
+    yield from serving(keys.parent)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ class Quantising:
         with card.inner:
             words("p", say(models.QUANTISE_LINE), "help")
             words("div", say(models.BITS), "label")
-            self.bits = ui.toggle({8: "8", 4: "4"}, value=4).props("no-caps unelevated dense")
+            self.bits = ui.toggle({8: "8", 4: "4"}, value=4).props("no-caps unelevated dense spread")
+            self.bits.props["toggle-text-color"] = self.bits.props["text-color"] = ""
             self.bits.props["toggle-color"] = self.bits.props["color"] = ""
             self.is_mended = ui.checkbox(say(models.CALIBRATE))
             self.text = ui.textarea(say(models.TEXT)).props("outlined dense rows=3")
@@ -124,7 +125,9 @@ def table(columns: list[str], rows: list[tuple[str, ...]], figures: slice = slic
     with ui.element("table").classes("plain"):
         with ui.element("thead"), ui.element("tr"):
             for column, right in zip(columns, is_figure, strict=True):
-                words("th", column, "n" if right else "").props["scope"] = "col"
+                made = words("th" if column else "td", column, "n" if right else "")
+                if column:
+                    made.props["scope"] = "col"
         with ui.element("tbody"):
             for row in rows:
                 with ui.element("tr"):

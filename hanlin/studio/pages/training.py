@@ -44,7 +44,7 @@ class _Page:
             with box("split"):
                 with box("card", "section"):
                     action(self.say(training.NEW), self._new, "add", "primary")
-                    words("h3", self.say(training.RUNS))
+                    words("h2", self.say(training.RUNS))
                     self.list = box("runs")
                     self.compare = action(self.say(training.COMPARE), self._compare, "compare_arrows")
                     words("p", self.say(training.COMPARE_HINT), "help")
@@ -146,10 +146,12 @@ class _Page:
         """The list, and the run that is open."""
         with telling(self.visitor):
             found = await asyncio.to_thread(_readings)
-            state = [(folder, reading.changed, reading.status) for folder, reading in found]
-            if (state, self.open) == self._seen:
+            state = [(folder, reading.changed, _status(folder, reading)) for folder, reading in found]
+            is_alive = self.open is not None and desk.running(self.open) is not None
+            now = (state, self.open, is_alive)
+            if now == self._seen:
                 return
-            self._seen = (state, self.open)
+            self._seen = now
             self.list.clear()
             with self.list:
                 for folder, reading in found:
@@ -222,9 +224,12 @@ class _Page:
 
 
 def _status(folder: Path, reading: Reading) -> str:
-    if reading.status in ("running", "stopped", "empty"):
-        return "running" if desk.running(folder) is not None or reading.status == "running" else reading.status
-    return reading.status
+    """As its files tell it, unless its process is known: then as that is."""
+    if reading.status == "finished":
+        return "finished"
+    if desk.running(folder) is not None:
+        return "running"
+    return "stopped" if (folder / desk.PROCESS).is_file() and reading.status == "running" else reading.status
 
 
 def _readings() -> list[tuple[Path, Reading]]:
