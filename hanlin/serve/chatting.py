@@ -13,6 +13,7 @@ from hanlin.serve.answering import Beat, beating, chat_logprob, prompt_json
 from hanlin.serve.errors import FieldError
 from hanlin.serve.keeper import Ticket
 from hanlin.serve.pool import Served
+from hanlin.serve.server import Held
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.shapes.chat import ChatBody
 from hanlin.serve.tools.delta import CallArguments, CallBegin, Delta, Notice, TextDelta
@@ -39,6 +40,8 @@ class Talk:
     """One chat request that was taken."""
 
     served: Served
+    name: str
+    """What answers are told to be of."""
     ticket: Ticket
     body: ChatBody
     parsers: list[Parser] | None
@@ -61,7 +64,7 @@ class Talk:
 
     def about(self) -> dict[str, Any]:
         """What every object of this answer says."""
-        return {"id": self.id, "created": self.created, "model": self.served.name}
+        return {"id": self.id, "created": self.created, "model": self.name}
 
     def prompt_logprobs(self) -> list[dict[str, Any] | None] | None:
         """If they were asked for."""
@@ -107,12 +110,13 @@ def _call(delta: CallBegin | CallArguments) -> dict[str, Any]:
     return {"index": delta.index, "function": {"arguments": delta.text}}
 
 
-async def begin(served: Served, body: ChatBody, warnings: list[str], settings: ServeSettings) -> Talk:
+async def begin(held: Held, body: ChatBody, warnings: list[str], settings: ServeSettings) -> Talk:
     """Have a chat request taken.
 
     Raises:
         HanlinError: it cannot be honoured.
     """
+    served = held.served
     tokenizer = served.model.tokenizer
     if tokenizer.template is None:
         raise TokenizerError(f"{served.name} has no chat template", "use /v1/completions, or serve a model that chats")
@@ -136,13 +140,14 @@ async def begin(served: Served, body: ChatBody, warnings: list[str], settings: S
         sampling,
         constraint,
         prompt_logprobs=body.prompt_logprobs,
+        adapter=held.adapter,
         priority=body.priority,
         deadline_seconds=float(settings.request_seconds),
     )
     ticket = await served.keeper.submit(request)
     is_strict = constraint is not None
     parsers = [kind.parser(tools, is_strict=is_strict) for _ in range(sampling.n)] if tools else None
-    return Talk(served, ticket, body, parsers, warnings)
+    return Talk(served, held.name, ticket, body, parsers, warnings)
 
 
 def _tools(body: ChatBody) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from hanlin.core.errors import HanlinError
 from hanlin.infer.engine import Engine, Request
@@ -21,6 +21,7 @@ from hanlin.serve.errors import ClosedError, FailedError
 from hanlin.serve.turns import Turns
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -150,6 +151,20 @@ class Keeper:
             self._ask(drop)
         except ClosedError:
             return
+
+    async def do(self, what: Callable[[], T]) -> T:
+        """What a call gives, made between two steps.
+
+        Raises:
+            HanlinError: what the call raises.
+            ClosedError: the model is being let go of.
+        """
+
+        def once() -> Iterator[T]:
+            yield what()
+
+        (made,) = [piece async for piece in self.work(once())]
+        return made
 
     async def work(self, pieces: Iterator[Any]) -> AsyncIterator[Any]:
         """What an iterator yields, each piece computed between two steps of the engine.

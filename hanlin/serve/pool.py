@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from hanlin import kernels
-from hanlin.core.errors import CapacityError, ConfigError, HanlinError, StoreError, did_you_mean, shown
+from hanlin.core.errors import CapacityError, ConfigError, HanlinError, RefusedError, StoreError, did_you_mean, shown
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.engine import Engine, EngineSettings
 from hanlin.infer.engine.pages import SIZE
@@ -71,6 +71,8 @@ class Pool:
         self.aliases = dict(self._alias(text) for text in settings.alias)
         budget = settings.memory_mb
         self.budget_bytes = budget * 1_000_000 if budget else int(0.8 * allowed_memory().available_bytes)
+        self.adapters = {name: (self.default, folder) for name, folder in map(_adapter, settings.adapter)}
+        """Of each adapter the model it is for, and its folder."""
         self.loaded: dict[str, Served] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._leaving: set[Served] = set()
@@ -89,7 +91,7 @@ class Pool:
     def names(self) -> list[str]:
         """All that may be asked for."""
         more = [model.name for model in stored() if not model.problem] if self.settings.on_demand else []
-        return list(dict.fromkeys([*self.named, *self.aliases, *more]))
+        return list(dict.fromkeys([*self.named, *self.aliases, *self.adapters, *more]))
 
     def real_name(self, name: str | None) -> str:
         """The name of a model from what a request says.
@@ -98,11 +100,44 @@ class Pool:
             UnknownModelError: it is not served.
         """
         wanted = self.aliases.get(name or self.default, name or self.default)
+        wanted, _ = self.adapters.get(wanted, (wanted, ""))
         if wanted in self.named:
             return wanted
         if self.settings.on_demand and any(model.name == wanted for model in stored()):
             return wanted
         raise UnknownModelError(f"there is no model {shown(name)} here", did_you_mean(str(name), self.names()))
+
+    def adapter_of(self, name: str | None) -> str | None:
+        """The adapter that a request's model is, if it is one."""
+        return name if name in self.adapters else None
+
+    async def load_adapter(self, name: str, folder: str, model: str | None) -> None:
+        """Have a LoRA beside a model: requests that name it are computed with it, in one batch with all others.
+
+        Raises:
+            UnknownModelError: the model is not served.
+            RefusedError: the name is taken, or the model or the adapter cannot be carried this way.
+            WeightsError: the folder is damaged, or of another model.
+        """
+        if name in self.names():
+            raise RefusedError(f"there is a model {shown(name)} already", "choose another name")
+        async with self.lease(model) as served:
+            await served.keeper.do(lambda: _with_adapter(served, name, folder))
+            self.adapters[name] = (served.name, folder)
+
+    async def unload_adapter(self, name: str) -> None:
+        """Know an adapter no longer.
+
+        Raises:
+            UnknownModelError: there is none of this name.
+            RefusedError: answers are being made with it.
+        """
+        if name not in self.adapters:
+            raise UnknownModelError(f"there is no adapter {shown(name)}", did_you_mean(name, self.adapters))
+        served = self.loaded.get(self.adapters[name][0])
+        if served is not None and isinstance(engine := served.keeper.engine, Engine):
+            await served.keeper.do(lambda: engine.unload_adapter(name))
+        del self.adapters[name]
 
     @asynccontextmanager
     async def lease(self, name: str | None) -> AsyncIterator[Served]:
@@ -167,8 +202,12 @@ class Pool:
         context = min(model.context, limit) if limit else model.context
         size = weights_bytes(model)
         if isinstance(network, Compiled):
-            engine = Engine(network.plan, model.tokenizer, context, self._engine_settings(network, context))
+            given = self._engine_settings(network, context)
+            engine = Engine(network.plan, model.tokenizer, context, given, config=model.config)
             size += engine.kv.count * engine.kv.block_bytes
+            for adapter, (base, folder) in self.adapters.items():
+                if base == name:
+                    engine.load_adapter(adapter, folder)
         else:
             engine = Turns(network, model.tokenizer, context)
         seconds = time.monotonic() - began
@@ -240,6 +279,21 @@ class Pool:
         for served in [*self.loaded.values(), *self._leaving]:
             served.keeper.close()
         self.loaded.clear()
+
+
+def _adapter(text: str) -> tuple[str, str]:
+    name, sign, folder = text.partition("=")
+    if not sign or not name or not folder:
+        raise ConfigError(f"adapter = {shown(text)} names no folder", "write NAME=FOLDER")
+    return name, folder
+
+
+def _with_adapter(served: Served, name: str, folder: str) -> None:
+    engine = served.keeper.engine
+    if not isinstance(engine, Engine):
+        what = f"{served.name} computes with torch, and adapters are computed by the kernels"
+        raise RefusedError(what, "serve it with dtype int8, int4 or stored; or merge the adapter: hanlin merge")
+    engine.load_adapter(name, folder)
 
 
 def weights_bytes(model: Model) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from starlette.requests import ClientDisconnect, Request
 
 from hanlin.serve.answering import ClientGone, Gate
-from hanlin.serve.errors import BodyError, BusyError
+from hanlin.serve.errors import BodyError, BusyError, FieldError
 from hanlin.serve.keeper import Ticket
 from hanlin.serve.keys import Keys
 from hanlin.serve.metrics import Metrics
@@ -23,7 +23,22 @@ class Held:
     """A model held for a request; a stream takes the holding over."""
 
     served: Served
+    name: str
+    """What it is called in answers: the model, or the adapter on it."""
+    adapter: str | None
+    """The adapter that answers are computed with."""
     _stack: AsyncExitStack
+
+    def without_adapter(self) -> Served:
+        """The model, for what adapters do not answer.
+
+        Raises:
+            FieldError: the request names an adapter.
+        """
+        if self.adapter is not None:
+            what = f"{self.adapter} is an adapter, and those answer chats and completions only"
+            raise FieldError("model", what, f"ask {self.served.name}")
+        return self.served
 
     def passed_on(self) -> Callable[[], Awaitable[None]]:
         """From now on who calls this lets go."""
@@ -69,8 +84,8 @@ class Server:
         async with AsyncExitStack() as stack:
             stack.callback(gate.leave, count)
             served = await stack.enter_async_context(self.pool.lease(name))
-            held = Held(served, stack)
-            yield held
+            adapter = self.pool.adapter_of(model)
+            yield Held(served, adapter or served.name, adapter, stack)
 
     async def body(self, http: Request) -> bytes:
         """What a client sends, if it is JSON, not too much and not too slow.

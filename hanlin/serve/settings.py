@@ -22,6 +22,8 @@ class ServeSettings(Settings):
     """How models compute; auto is int8 where there are native kernels, else float32."""
     alias: tuple[str, ...] = ()
     """Other names for models, as NAME=MODEL; several times for several."""
+    adapter: tuple[str, ...] = ()
+    """LoRA adapters of the first model, as NAME=FOLDER; requests name them in the place of a model."""
     on_demand: bool = False
     """Also serve every model of the store, loaded when it is first asked for."""
     memory_mb: int | None = Field(default=None, ge=64)

@@ -68,7 +68,7 @@ async def answers(visitor: Visitor, ask: Ask) -> AsyncIterator[Taken | Reading |
         prompt = [*await asyncio.to_thread(_encoded, served, ask.prompt), *ask.begun]
         sampling = _sampling(ask.settings, len(prompt), served.context)
         seconds = server.settings.request_seconds
-        request = Request(tuple(prompt), sampling, constraint, deadline_seconds=seconds)
+        request = Request(tuple(prompt), sampling, constraint, adapter=held.adapter, deadline_seconds=seconds)
         ticket = await served.keeper.submit(request)
         yield Taken(len(prompt), served.context, served.model.tokenizer)
         count = 0

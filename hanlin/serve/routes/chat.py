@@ -24,7 +24,7 @@ async def chat(http: Request) -> Response:
     server = server_of(http)
     body, warnings = read(ChatBody, await server.body(http))
     async with server.taken(body.model, body.n or 1) as held:
-        talk = await begin(held.served, body, warnings, server.settings)
+        talk = await begin(held, body, warnings, server.settings)
         if body.stream:
             return Stream(_chunks(http, server, talk), held.passed_on())
         told = await unless_gone(http, _whole(talk))

@@ -19,7 +19,7 @@ from hanlin.serve.keeper import Ticket
 from hanlin.serve.merged import merged
 from hanlin.serve.pool import Served
 from hanlin.serve.replies import Stream, broken, event, json_reply
-from hanlin.serve.server import Server, server_of
+from hanlin.serve.server import Held, Server, server_of
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.shapes.body import read, takes
 from hanlin.serve.shapes.completion import CompletionBody
@@ -74,11 +74,11 @@ async def completions(http: Request) -> Response:
         limit = server.settings.max_n * 8
         raise FieldError("prompt", f"{len(prompts)} prompts × n {body.n or 1} exceed {limit}", "send fewer at once")
     async with server.taken(body.model, len(prompts)) as held:
-        requests = [_request(held.served, body, prompt, server.settings) for prompt in prompts]
+        requests = [_request(held, body, prompt, server.settings) for prompt in prompts]
         tickets = await submit(held.served, requests)
         works = [Work(held.served, body, place * (body.n or 1), ticket) for place, ticket in enumerate(tickets)]
         base = {"id": f"cmpl-{secrets.token_hex(12)}", "object": "text_completion", "created": int(time.time())}
-        base |= {"model": held.served.name}
+        base |= {"model": held.name}
         if body.stream:
             return Stream(_chunks(http, server, works, base, warnings), held.passed_on())
         told = await unless_gone(http, _whole(works))
@@ -88,7 +88,8 @@ async def completions(http: Request) -> Response:
         return json_reply({**base, "choices": told, "usage": _usage(works), **extra})
 
 
-def _request(served: Served, body: CompletionBody, prompt: str | list[int], settings: ServeSettings) -> engine.Request:
+def _request(held: Held, body: CompletionBody, prompt: str | list[int], settings: ServeSettings) -> engine.Request:
+    served = held.served
     tokenizer = served.model.tokenizer
     if isinstance(prompt, str):
         ids = tokenizer.encode(prompt, add_special=body.add_special_tokens)
@@ -108,6 +109,7 @@ def _request(served: Served, body: CompletionBody, prompt: str | list[int], sett
         sampling,
         body.response_format.constraint() if body.response_format else None,
         prompt_logprobs=max(tops) if tops else None,
+        adapter=held.adapter,
         priority=body.priority,
         deadline_seconds=float(settings.request_seconds),
     )

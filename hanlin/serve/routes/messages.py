@@ -48,7 +48,7 @@ async def messages(http: Request) -> Response:
     try:
         body, warnings = read(MessagesBody, await server.body(http))
         async with server.taken(body.model) as held:
-            talk = await begin(held.served, body.request(), warnings, server.settings)
+            talk = await begin(held, body.request(), warnings, server.settings)
             if body.stream:
                 return Stream(_events(http, server, talk), held.passed_on())
             told = await unless_gone(http, _whole(talk))
@@ -68,7 +68,7 @@ def _usage(talk: Talk) -> dict[str, int]:
 
 def _base(talk: Talk) -> dict[str, Any]:
     about = {"id": f"msg_{talk.id.removeprefix('chatcmpl-')}", "type": "message", "role": "assistant"}
-    return {**about, "model": talk.served.name}
+    return {**about, "model": talk.name}
 
 
 def _reason(piece: Piece) -> dict[str, Any]:

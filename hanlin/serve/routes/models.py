@@ -11,7 +11,7 @@ from hanlin.serve.errors import UnknownModelError
 from hanlin.serve.replies import json_reply
 from hanlin.serve.server import Server, server_of
 from hanlin.serve.shapes.body import read, takes
-from hanlin.serve.shapes.models import ModelBody, ReplaceBody
+from hanlin.serve.shapes.models import AdapterBody, AdapterNameBody, ModelBody, ReplaceBody
 
 router = APIRouter()
 
@@ -71,3 +71,21 @@ async def replace(http: Request) -> Response:
     body, _ = read(ReplaceBody, await server.body(http))
     await server.pool.replace(body.model, body.path)
     return json_reply(_about(server, body.model))
+
+
+@router.post("/v1/load_lora_adapter", openapi_extra=takes(AdapterBody))
+async def load_adapter(http: Request) -> Response:
+    """Have a LoRA beside a model, under a name of its own."""
+    server = server_of(http)
+    body, _ = read(AdapterBody, await server.body(http))
+    await server.pool.load_adapter(body.lora_name, body.lora_path, body.model)
+    return json_reply(_about(server, body.lora_name))
+
+
+@router.post("/v1/unload_lora_adapter", openapi_extra=takes(AdapterNameBody))
+async def unload_adapter(http: Request) -> Response:
+    """Know an adapter no longer."""
+    server = server_of(http)
+    body, _ = read(AdapterNameBody, await server.body(http))
+    await server.pool.unload_adapter(body.lora_name)
+    return json_reply({"id": body.lora_name, "object": "model", "deleted": True})

@@ -34,14 +34,14 @@ async def create(http: Request) -> Response:
         what = "a response in the background is not streamed" if body.stream else "background without store"
         raise FieldError("background", what, "GET /v1/responses/ID tells how it is doing")
     earlier = await _conversation(server, body.previous_response_id, owner)
-    told = fresh(body, server.pool.real_name(body.model))
+    told = fresh(body, server.pool.adapter_of(body.model) or server.pool.real_name(body.model))
     chat = body.request(earlier)
     if body.background:
         await _keep(server, owner, told, [*earlier, *body.items()])
         server.works[told["id"]] = asyncio.create_task(_later(http, server, owner, chat, told, earlier, body))
         return json_reply(told)
     async with server.taken(body.model) as held:
-        talk = await begin(held.served, chat, warnings, server.settings)
+        talk = await begin(held, chat, warnings, server.settings)
         making = Making(talk, told)
         if body.store:
             await _keep(server, owner, told, [*earlier, *body.items()])
@@ -85,7 +85,7 @@ async def _later(
     """Compute a response that nobody waits for."""
     try:
         async with server.taken(body.model) as held:
-            making = Making(await begin(held.served, chat, [], server.settings), told)
+            making = Making(await begin(held, chat, [], server.settings), told)
             told["status"] = "in_progress"
             await _keep(server, owner, told, [*earlier, *body.items()])
             await _run(making)

@@ -57,8 +57,9 @@ async def embeddings(http: Request) -> Response:
     server = server_of(http)
     body, warnings = read(EmbeddingBody, await server.body(http))
     async with server.taken(body.model) as held:
-        ids = _ids(held.served, body.texts())
-        vectors = await unless_gone(http, _embedded(held.served, ids, body.pooling))
+        served = held.without_adapter()
+        ids = _ids(served, body.texts())
+        vectors = await unless_gone(http, _embedded(served, ids, body.pooling))
         count = sum(map(len, ids))
         server.spent(http, count)
         told: dict[str, Any] = {
@@ -67,7 +68,7 @@ async def embeddings(http: Request) -> Response:
                 {"object": "embedding", "index": index, "embedding": _written(vector, body.encoding_format)}
                 for index, vector in enumerate(vectors)
             ],
-            "model": held.served.name,
+            "model": served.name,
             "usage": {"prompt_tokens": count, "total_tokens": count},
         }
         return json_reply(told | ({"warnings": warnings} if warnings else {}))
@@ -85,10 +86,9 @@ async def score(http: Request) -> Response:
     server = server_of(http)
     body, warnings = read(ScoreBody, await server.body(http))
     async with server.taken(body.model) as held:
+        served = held.without_adapter()
         prior = body.calibration.prior if body.calibration else None
-        found, worths, count = await unless_gone(
-            http, _worths(held.served, body.text, prior, body.choices, body.normalise)
-        )
+        found, worths, count = await unless_gone(http, _worths(served, body.text, prior, body.choices, body.normalise))
         server.spent(http, count)
         data = [
             {
@@ -102,7 +102,7 @@ async def score(http: Request) -> Response:
             for index, (one, worth, share) in enumerate(zip(found, worths, shares(worths), strict=True))
         ]
         usage = {"prompt_tokens": count, "total_tokens": count}
-        told = {"id": _id("score"), "object": "list", "model": held.served.name, "data": data, "usage": usage}
+        told = {"id": _id("score"), "object": "list", "model": served.name, "data": data, "usage": usage}
         return json_reply(told | ({"warnings": warnings} if warnings else {}))
 
 
@@ -130,10 +130,11 @@ async def classify(http: Request) -> Response:
     choices = [f"{body.separator}{label}" for label in body.labels]
     prior = body.template.replace("{text}", EMPTY) if body.is_calibrated else None
     async with server.taken(body.model) as held:
+        served = held.without_adapter()
         data, total = [], 0
         for index, text in enumerate(texts):
             prompt = body.template.replace("{text}", text)
-            _, worths, count = await unless_gone(http, _worths(held.served, prompt, prior, choices, body.normalise))
+            _, worths, count = await unless_gone(http, _worths(served, prompt, prior, choices, body.normalise))
             total += count
             parts = shares(worths)
             best = max(range(len(parts)), key=parts.__getitem__)
@@ -141,7 +142,7 @@ async def classify(http: Request) -> Response:
             data.append({"index": index, "label": body.labels[best], "probabilities": probabilities})
         server.spent(http, total)
         usage = {"prompt_tokens": total, "total_tokens": total}
-        told = {"id": _id("classify"), "object": "list", "model": held.served.name, "data": data, "usage": usage}
+        told = {"id": _id("classify"), "object": "list", "model": served.name, "data": data, "usage": usage}
         return json_reply(told | ({"warnings": warnings} if warnings else {}))
 
 
@@ -153,7 +154,8 @@ async def rerank(http: Request) -> Response:
     if body.template.count("{document}") != 1:
         raise FieldError("template", "template needs {document} once", "write it where the document stands")
     async with server.taken(body.model) as held:
-        rated, count = await unless_gone(http, _relevance(held.served, body))
+        served = held.without_adapter()
+        rated, count = await unless_gone(http, _relevance(served, body))
         server.spent(http, count)
         order = sorted(range(len(rated)), key=lambda index: -rated[index])[: body.top_n]
         texts = body.texts()
@@ -161,7 +163,7 @@ async def rerank(http: Request) -> Response:
         if body.return_documents:
             results = [{**one, "document": {"text": texts[one["index"]]}} for one in results]
         usage = {"total_tokens": count}
-        told = {"id": _id("rerank"), "model": held.served.name, "results": results, "usage": usage}
+        told = {"id": _id("rerank"), "model": served.name, "results": results, "usage": usage}
         return json_reply(told | ({"warnings": warnings} if warnings else {}))
 
 
