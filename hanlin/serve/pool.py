@@ -164,6 +164,11 @@ class Pool:
                 self.loaded[name] = await self._open(name, self.named.get(name, name))
             return self.loaded[name]
 
+    def is_loading(self, name: str) -> bool:
+        """Whether a model is on its way into memory."""
+        lock = self._locks.get(name)
+        return lock is not None and lock.locked() and name not in self.loaded
+
     async def _open(self, name: str, where: str) -> Served:
         path = find(where)
         self._make_room(name, _size(path) if path else 0)

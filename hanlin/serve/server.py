@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, Request
 
+from hanlin.core.errors import RefusedError
 from hanlin.serve.answering import ClientGone, Gate
 from hanlin.serve.errors import BodyError, BusyError, FieldError
 from hanlin.serve.keeper import Ticket
-from hanlin.serve.keys import Keys
+from hanlin.serve.keys import Key, Keys
 from hanlin.serve.metrics import Metrics
 from hanlin.serve.pool import Pool, Served
 from hanlin.serve.settings import ServeSettings
@@ -86,6 +87,22 @@ class Server:
             served = await stack.enter_async_context(self.pool.lease(name))
             adapter = self.pool.adapter_of(model)
             yield Held(served, adapter or served.name, adapter, stack)
+
+    def admit(self, key: Key | None) -> None:
+        """Ask again for a page that is open: its key may be gone by now, or have used up its minute.
+
+        Raises:
+            RefusedError: the key is gone, or there are keys now and the page has none.
+            BusyError: it has to wait.
+        """
+        self.keys.reload()
+        if key is None and not self.keys.all:
+            return
+        if key is None or all(one.sha256 != key.sha256 for one in self.keys.all):
+            raise RefusedError("this page's key is none of ours any more", "open the page again, with a key")
+        if wait := self.keys.wait_seconds(key):
+            seconds = max(1, round(wait + 0.5))
+            raise BusyError(f"this key has used up its minute; come back in {seconds} s", "wait", seconds)
 
     async def body(self, http: Request) -> bytes:
         """What a client sends, if it is JSON, not too much and not too slow.

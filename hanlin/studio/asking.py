@@ -62,6 +62,7 @@ async def answers(visitor: Visitor, ask: Ask) -> AsyncIterator[Taken | Reading |
         HanlinError: it cannot be asked, or fails.
     """
     server = visitor.server
+    server.admit(visitor.key)
     async with server.taken(ask.model) as held:
         served = held.served
         constraint = await asyncio.to_thread(ask.constraint) if ask.constraint else None

@@ -9,9 +9,8 @@ from hanlin.studio.words import common
 def state_of(visitor: Visitor, name: str) -> str:
     """What keeps a model from answering at once; "" if nothing does."""
     pool = visitor.server.pool
-    real = pool.aliases.get(name, name)
-    lock = pool._locks.get(real)
-    if real in pool.loaded or lock is None or not lock.locked():
+    real, _ = pool.adapters.get(name, (pool.aliases.get(name, name), ""))
+    if not pool.is_loading(real):
         return ""
     try:
         is_here = find(pool.named.get(real, real)) is not None

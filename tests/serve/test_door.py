@@ -11,6 +11,7 @@ import pytest
 from hanlin import kernels
 from hanlin.core.errors import ConfigError, RefusedError
 from hanlin.serve.app import application
+from hanlin.serve.errors import BusyError
 from hanlin.serve.keys import Keys
 from hanlin.serve.run import check
 from hanlin.serve.settings import ServeSettings
@@ -134,3 +135,21 @@ def test_wider_than_this_machine_only_with_a_key(tmp_path: Path) -> None:
     check(wide, keys)
     with pytest.raises(ConfigError, match="TLS"):
         check(ServeSettings(ssl_certfile=tmp_path / "x"), keys)
+
+
+def test_a_page_that_stays_open_is_asked_again(guarded: Live) -> None:
+    server = guarded.server
+    server.admit(None)
+    secret = guarded.keys.add("page", scopes=("studio",), requests_per_minute=1)
+    key = guarded.keys.find(secret)
+    try:
+        with pytest.raises(RefusedError, match="none of ours any more"):
+            server.admit(None)
+        server.admit(key)
+        with pytest.raises(BusyError, match="used up its minute"):
+            server.admit(key)
+    finally:
+        guarded.keys.remove("page")
+    with pytest.raises(RefusedError, match="none of ours any more"):
+        server.admit(key)
+    server.admit(None)

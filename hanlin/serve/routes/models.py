@@ -14,6 +14,7 @@ from hanlin.serve.shapes.body import read, takes
 from hanlin.serve.shapes.models import AdapterBody, AdapterNameBody, ModelBody, ReplaceBody
 
 router = APIRouter()
+UNCHECKED = "that the adapter was trained on these very weights is not checked, only that its shapes fit"
 
 
 def _about(server: Server, name: str) -> dict[str, Any]:
@@ -79,7 +80,7 @@ async def load_adapter(http: Request) -> Response:
     server = server_of(http)
     body, _ = read(AdapterBody, await server.body(http))
     await server.pool.load_adapter(body.lora_name, body.lora_path, body.model)
-    return json_reply(_about(server, body.lora_name))
+    return json_reply(_about(server, body.lora_name) | {"warnings": [UNCHECKED]})
 
 
 @router.post("/v1/unload_lora_adapter", openapi_extra=takes(AdapterNameBody))
