@@ -25,6 +25,7 @@ log = logging.getLogger("hanlin.serve")
 OPEN = frozenset({"/health", "/ready"})
 """Paths that say nothing but whether the server lives."""
 COOKIE = "hanlin_key"
+HEADERS_BYTES = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
 SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/metrics", "metrics"),
@@ -119,6 +120,9 @@ class Door:
         return key
 
     def _check_size(self, headers: Headers) -> None:
+        head = sum(len(name) + len(value) for name, value in headers.raw)
+        if head > HEADERS_BYTES:
+            raise Refused(431, f"headers of {head:,} bytes; at most {HEADERS_BYTES:,} are read", "headers_too_large")
         length, limit = headers.get("content-length", "0"), self.settings.max_body_kb * 1024
         if not length.isdecimal() or int(length) > limit:
             raise Refused(413, f"a body of {length} bytes; at most {limit:,} are read", "body_too_large")

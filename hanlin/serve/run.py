@@ -13,13 +13,14 @@ from fastapi import FastAPI
 
 from hanlin.core.errors import ConfigError, RefusedError
 from hanlin.serve.app import application
+from hanlin.serve.door import HEADERS_BYTES
 from hanlin.serve.keys import Keys
 from hanlin.serve.pool import Pool
+from hanlin.serve.protocol import patient
 from hanlin.serve.server import Server
 from hanlin.serve.settings import LOOPBACK, ServeSettings
 from hanlin.serve.state import State
 
-HEADERS_BYTES = 64 << 10
 SLICE_SECONDS = 0.05
 
 
@@ -67,6 +68,12 @@ def listener(settings: ServeSettings) -> socket.socket:
         raise ConfigError(f"{where} cannot be listened on: {error.strerror}", "choose another --port") from None
 
 
+def protocol(settings: ServeSettings) -> dict[str, Any]:
+    """How uvicorn speaks HTTP: heads bounded in size and time."""
+    http = patient(settings.body_seconds)
+    return {"http": http, "h11_max_incomplete_event_size": HEADERS_BYTES, "timeout_keep_alive": 75}
+
+
 def serve(
     models: Sequence[str],
     settings: ServeSettings,
@@ -100,7 +107,7 @@ def serve(
     root.setLevel(logging.INFO)
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
     options |= {"ssl_certfile": settings.ssl_certfile, "ssl_keyfile": settings.ssl_keyfile}
-    options |= {"http": "h11", "h11_max_incomplete_event_size": HEADERS_BYTES, "timeout_keep_alive": 75}
+    options |= protocol(settings)
     config = uvicorn.Config(app, **options)
     asyncio.run(_live(config, door, app.state.server, tell))
 

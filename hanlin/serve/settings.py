@@ -47,7 +47,7 @@ class ServeSettings(Settings):
     request_seconds: float = Field(default=600, gt=0)
     """An answer that takes longer is ended, with "length" as its reason."""
     body_seconds: float = Field(default=30, gt=0)
-    """A request whose body has not come after so long is closed with 408."""
+    """A request whose body has not come after so long is closed with 408; one whose head has not, without a word."""
     drain_seconds: float = Field(default=30, ge=0)
     """On SIGTERM answers may go on for so long, then they are ended with an event that says so."""
     keys: Path | None = None

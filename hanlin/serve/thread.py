@@ -11,7 +11,7 @@ import uvicorn
 from hanlin.serve.app import application
 from hanlin.serve.keys import Keys
 from hanlin.serve.pool import Pool
-from hanlin.serve.run import listener
+from hanlin.serve.run import listener, protocol
 from hanlin.serve.server import Server
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.state import State
@@ -28,7 +28,7 @@ def running(pool: Pool, settings: ServeSettings, keys: Keys, state: State) -> It
     """
     app = application(settings, pool, keys, state)
     door = listener(settings)
-    web = uvicorn.Server(uvicorn.Config(app, log_config=None, http="h11", timeout_graceful_shutdown=1))
+    web = uvicorn.Server(uvicorn.Config(app, **protocol(settings), log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(web.serve([door])), name="server", daemon=True)
     thread.start()
     while not web.started and thread.is_alive():

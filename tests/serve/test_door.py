@@ -125,6 +125,24 @@ def test_bodies_are_bounded_in_size_and_time(guarded: Live, http: httpx.Client) 
         assert time.monotonic() - began < 5
 
 
+def test_a_head_that_comes_too_slowly_or_is_too_large_is_not_waited_for(guarded: Live, http: httpx.Client) -> None:
+    place = httpx.URL(guarded.url)
+    with socket.create_connection((place.host, place.port or 80)) as slow:
+        slow.settimeout(10)
+        began = time.monotonic()
+        slow.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-")
+        time.sleep(0.6)
+        slow.sendall(b"a")  # a byte now and then does not help
+        assert slow.recv(100) == b""
+        assert time.monotonic() - began < 3
+    assert http.get("/health", headers={"X-Large": "x" * 100_000}).status_code == 431
+    with httpx.Client(base_url=guarded.url) as kept:
+        assert kept.get("/health").status_code == 200
+        with kept.stream("POST", "/v1/completions", json={**ASKED, "max_tokens": 600, "stream": True}) as reply:
+            assert sum(1 for _ in reply.iter_lines()) > 10
+        assert kept.get("/health").status_code == 200
+
+
 def test_wider_than_this_machine_only_with_a_key(tmp_path: Path) -> None:
     keys = Keys(tmp_path / "keys.json")
     wide = ServeSettings(host="0.0.0.0")
