@@ -205,7 +205,7 @@ def main() -> None:
             with server(name, chosen.folder, chosen.gguf, 9300 + 10 * number + place, chosen.threads) as url:
                 model = {} if name == "hanlin" else {"model": str(chosen.folder)}
                 for rate in chosen.rates:
-                    load = Load(rate, chosen.requests, chosen.leave, seed=number)
+                    load = Load(rate, chosen.requests, chosen.leave, seed=1000 * number + int(100 * rate))
                     figures[name].append(told(load, asyncio.run(offered(url, model, load))))
                     print(name, figures[name][-1], file=sys.stderr, flush=True)
     best = {}
