@@ -70,7 +70,7 @@ def listener(settings: ServeSettings) -> socket.socket:
 
 def protocol(settings: ServeSettings) -> dict[str, Any]:
     """How uvicorn speaks HTTP: heads bounded in size and time."""
-    http = patient(settings.body_seconds)
+    http = patient(float(settings.body_seconds))
     return {"http": http, "h11_max_incomplete_event_size": HEADERS_BYTES, "timeout_keep_alive": 75}
 
 

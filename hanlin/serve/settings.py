@@ -44,11 +44,11 @@ class ServeSettings(Settings):
     """Most answers to one prompt, and prompts in one request."""
     max_body_kb: int = Field(default=4096, ge=1)
     """Largest body of a request."""
-    request_seconds: float = Field(default=600, gt=0)
+    request_seconds: float = Field(default=600.0, gt=0)
     """An answer that takes longer is ended, with "length" as its reason."""
-    body_seconds: float = Field(default=30, gt=0)
+    body_seconds: float = Field(default=30.0, gt=0)
     """A request whose body has not come after so long is closed with 408; one whose head has not, without a word."""
-    drain_seconds: float = Field(default=30, ge=0)
+    drain_seconds: float = Field(default=30.0, ge=0)
     """On SIGTERM answers may go on for so long, then they are ended with an event that says so."""
     keys: Path | None = None
     """File of keys  [default: keys.json in HANLIN_HOME]"""
