@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers.utils.chat_parsing import parse_response
 
@@ -94,7 +94,7 @@ def answers(draw: st.DrawFn, kind: str) -> tuple[str, str, list[tuple[str, Any]]
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_calls_are_read_however_the_answer_is_cut(kind: str) -> None:
-    @settings(max_examples=30, deadline=None, derandomize=True)
+    @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     @given(answers(kind), places, st.booleans())
     def check(answer: tuple[str, str, list[tuple[str, Any]]], where: list[int], is_strict: bool) -> None:
         text, lead, expected = answer
@@ -136,7 +136,7 @@ SOUP += [
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_any_text_gives_the_same_however_it_is_cut_and_nothing_is_lost(kind: str) -> None:
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.sampled_from(SOUP), max_size=14).map("".join), places)
     def check(text: str, where: list[int]) -> None:
         for is_strict in (False, True):
