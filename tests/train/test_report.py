@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 import pytest
 
 from hanlin.core.errors import DataError, StoreError
+from hanlin.core.page import shown
 from hanlin.train.report.compare import compare
 from hanlin.train.report.curves import Curve, curves, drawn, picture, thinned
-from hanlin.train.report.page import shown, write_comparison, write_report
+from hanlin.train.report.page import write_comparison, write_report
 from hanlin.train.report.read import as_object, read
 from train import runs
 

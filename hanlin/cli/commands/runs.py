@@ -179,7 +179,7 @@ def _print_comparison(found) -> None:
 
 
 def _figure(value: object) -> str:
-    from hanlin.train.report.page import shown
+    from hanlin.core.page import shown
 
     if isinstance(value, dict):
         return ", ".join(f"{name} {shown(inner)}" for name, inner in value.items())

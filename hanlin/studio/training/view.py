@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
+from hanlin.core.page import shown
 from hanlin.studio.models.dialogs import table
 from hanlin.studio.parts import box, words
 from hanlin.studio.training import desk
@@ -14,7 +15,6 @@ from hanlin.studio.visitor import Visitor
 from hanlin.studio.words import training
 from hanlin.train.report.compare import Comparison
 from hanlin.train.report.curves import curves, picture
-from hanlin.train.report.page import shown
 from hanlin.train.report.read import Reading
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hanlin.core.page import Label
 from hanlin.core.settings import dotted
-from hanlin.train.report.curves import Curve, Label, best_of, curves
+from hanlin.train.report.curves import Curve, best_of, curves
 from hanlin.train.report.read import Reading, as_object
 
 NAMES = ("name", "out")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from hanlin.core.page import Label
 from hanlin.core.picture import INK, SEAL, canvas, svg
 from hanlin.train.report.read import Reading
 
@@ -11,13 +12,6 @@ MOST_POINTS = 1000
 """Of a curve; longer ones are drawn as the means of stretches."""
 COLOURS = (SEAL, "#3b6ea5", "#4f8a4c", "#b5852b", "#7a5aa6", "#5f6b7a")
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-class Label(NamedTuple):
-    """A word in both languages."""
-
-    en: str
-    zh: str
 
 
 class Curve(NamedTuple):

@@ -1,57 +1,21 @@
 """A run, or several, in; one self-contained HTML page out: offline, light and dark, English and Chinese in one file."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jinja2 import Environment, StrictUndefined
 
 from hanlin.core import lineage
-from hanlin.core.run import replacing
+from hanlin.core.page import Block, Grid, Label, Picture, Section, Words, render, shown, write
 from hanlin.train.report.compare import FIGURES, Comparison
-from hanlin.train.report.curves import Curve, Label, curves, picture
+from hanlin.train.report.curves import Curve, curves, picture
 from hanlin.train.report.folder import sources
 from hanlin.train.report.read import Reading, as_object, read
 
 REPORT = "report.html"
 MOST_SAMPLES, MOST_NOTES = 40, 200
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Curves."""
-
-    title: Label
-    svg: str
-    alt: str
-    kind: str = "picture"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table; `best` marks one cell of a row."""
-
-    head: tuple[Label | str, ...]
-    rows: tuple[tuple[Label | str, ...], ...]
-    best: tuple[int | None, ...] = ()
-    kind: str = "grid"
-
-
-@dataclass(frozen=True)
-class Words:
-    """Text as it stands, under a line that says what it is."""
-
-    title: Label
-    text: str
-    kind: str = "words"
-
-
-Block = Picture | Grid | Words
-Section = tuple[Label, Sequence[Block]]
 
 
 def write_report(run: Path) -> Path:
@@ -66,7 +30,7 @@ def write_report(run: Path) -> Path:
     status = {"finished": "完成", "running": "进行中", "stopped": "中断", "empty": "尚无步数"}[reading.status]
     lead = Label(f"{reading.objective}, {reading.status}", f"目标 {reading.objective}，{status}")
     page = render(reading.name, lead, [section for section in _sections(reading) if section[1]])
-    return _write(run / REPORT, page)
+    return write(run / REPORT, page)
 
 
 def write_comparison(comparison: Comparison, path: Path) -> Path:
@@ -90,31 +54,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     ]
     title = " · ".join(comparison.names)
     lead = Label(f"{len(comparison.names)} runs side by side", f"{len(comparison.names)} 次训练对照")
-    return _write(path, render(title, lead, [section for section in sections if section[1]]))
-
-
-def render(title: str, lead: Label, sections: Sequence[Section]) -> str:
-    """The page as HTML. All text is escaped; pictures are inlined as SVG."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.tests["label"] = lambda value: isinstance(value, Label)
-    template = environment.from_string(files("hanlin.train.report").joinpath("page.html").read_text("utf-8"))
-    return template.render(title=title, lead=lead, sections=sections)
-
-
-def shown(value: Any) -> str:
-    """A figure or setting as a table has it."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        size = abs(value)
-        return f"{value:,.1f}" if 100 <= size < 1e9 else f"{value:.4f}" if 0.01 <= size < 100 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _write(path: Path, page: str) -> Path:
-    with replacing(path) as sink:
-        sink.write(page.encode(errors="replace"))
-    return path
+    return write(path, render(title, lead, [section for section in sections if section[1]]))
 
 
 def _sections(reading: Reading) -> Iterator[Section]:
