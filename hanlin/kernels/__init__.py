@@ -4,6 +4,6 @@ Without a compiler at installation there is no library; `missing()` says so, and
 """
 
 from hanlin.kernels.library import PATHS, VARIABLE, choose, missing, path, share_threads
-from hanlin.kernels.packed import Packed, Rows, quantised
+from hanlin.kernels.packed import Packed, Rows, quantised, turned
 
-__all__ = ["PATHS", "VARIABLE", "Packed", "Rows", "choose", "missing", "path", "quantised", "share_threads"]
+__all__ = ["PATHS", "VARIABLE", "Packed", "Rows", "choose", "missing", "path", "quantised", "share_threads", "turned"]

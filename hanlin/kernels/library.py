@@ -27,6 +27,7 @@ CALLS = {
     "hanlin_quantise": ([PLACE, LONG, PLACE], None),
     "hanlin_set_threads": ([ctypes.c_int], None),
     "hanlin_survey": ([PLACE, LONG, LONG, LONG, PLACE, PLACE], None),
+    "hanlin_turn": ([PLACE, LONG, LONG, LONG, PLACE], None),
     "hanlin_unembed": ([PLACE, PLACE, LONG, LONG, PLACE], None),
     "hanlin_walk": ([PLACE, PLACE, PLACE], None),
 }

@@ -52,6 +52,14 @@ class Coded(NamedTuple):
     """(outputs, groups), float32."""
 
 
+def turned(x: Any) -> Any:
+    """A matrix of float32 with its columns as rows, of the kind of x."""
+    source = matter(x)
+    out = _like(x, source.rows, rows=source.columns)
+    library().hanlin_turn(source.place, source.stride, source.rows, source.columns, matter(out).place)
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class Packed:
     """A matrix of `outputs` × `inputs`: about a byte a weight, or a little more than half of one."""
@@ -309,7 +317,6 @@ def _of_groups(
     return Packed(codes, rows, groups, outputs, inputs, group, bits)
 
 
-def _like(x: Any, columns: int) -> Any:
-    if isinstance(x, np.ndarray):
-        return np.empty((len(x), columns), np.float32)
-    return x.new_empty((len(x), columns))
+def _like(x: Any, columns: int, rows: int | None = None) -> Any:
+    shape = len(x) if rows is None else rows, columns
+    return np.empty(shape, np.float32) if isinstance(x, np.ndarray) else x.new_empty(shape)

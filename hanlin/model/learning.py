@@ -126,7 +126,7 @@ class _Linear(torch.autograd.Function):
         weight, *recipe = ctx.saved_tensors
         flat = pull.flatten(0, -2)
         of_x = products.back(flat, weight).unflatten(0, pull.shape[:-1]) if ctx.needs_input_grad[0] else None
-        of_weight = flat.t() @ _made(*recipe).flatten(0, -2) if ctx.needs_input_grad[1] else None
+        of_weight = products.of_weight(flat, _made(*recipe).flatten(0, -2), weight) if ctx.needs_input_grad[1] else None
         return of_x, of_weight, flat.sum(0) if ctx.needs_input_grad[2] else None, None, None, None
 
 
@@ -213,11 +213,11 @@ class _GatedMLP(torch.autograd.Function):
         flat, halves = pull.flatten(0, -2), gate_up.flatten(0, -2)
         gate, up = halves.chunk(2, -1)
         bent = _bent(gate, ctx.act)
-        of_down = flat.t() @ (bent * up) if is_wanted[3] else None
+        of_down = products.of_weight(flat, bent * up, down) if is_wanted[3] else None
         of_both = _ungated(products.back(flat, down), halves, ctx.act, bent)
         of_wide = None
         if is_wanted[1]:
-            of_wide = of_both.t() @ _made(raw, size, gain).flatten(0, -2)
+            of_wide = products.of_weight(of_both, _made(raw, size, gain).flatten(0, -2), wide)
         return (
             products.back(of_both, wide).unflatten(0, pull.shape[:-1]) if is_wanted[0] else None,
             of_wide,

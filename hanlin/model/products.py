@@ -1,13 +1,15 @@
 """Products of activations and weights while learning, by whole numbers of eight bits where a network is told so.
 
-x Wᵀ on the way forward and g W on the way back are two thirds of a step's operations, and all that count where W is
-frozen; processors multiply bytes several times as fast as floats. Each row of x, of g and of W has a scale of its own,
-and so has each column of W for the way back. Gradients of weights, norms, attention, a head that learns and the
-weights themselves stay in float32 (SwitchBack: https://arxiv.org/abs/2304.13013).
+x Wᵀ on the way forward, g W on the way back and gᵀ x for the weights are nearly all of a step's operations, and
+processors multiply bytes several times as fast as floats. Each row of x, of g and of W has a scale of its own, and so
+has each column of W for the way back. In gᵀ x it is each channel that has one, over all positions, and the side that is
+turned has rows of two bytes where one is too coarse (a few large positions would round all others away). Sums, norms,
+attention, the gradient of the head's matrix and the weights themselves stay in float32 (SwitchBack, which keeps gᵀ x in
+floats too: https://arxiv.org/abs/2304.13013).
 
 A matrix that carries `packs` is multiplied so while gradients are asked for; all else, validation and samples too,
-goes the plain way. A head that is frozen has finer rows, of two bytes where one is too coarse: most probabilities are a
-thousand times smaller than the largest one beside them, and together they count.
+goes the plain way. A head has rows of two bytes as well: most probabilities are a thousand times smaller than the
+largest one beside them, and together they count.
 """
 
 from dataclasses import replace
@@ -19,6 +21,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hanlin.model.adapters.quantised import Quantised
+
+LEAST_POSITIONS = 128
+"""Of fewer, rounding takes longer than the product."""
 
 
 class Packs:
@@ -62,12 +67,24 @@ def back(pull: Float[Tensor, "N F"], weight: Tensor | Quantised) -> Float[Tensor
     return packs.of(weight, is_transposed=True)(pull.contiguous())
 
 
+def of_weight(pull: Float[Tensor, "N F"], x: Float[Tensor, "N D"], weight: Tensor | Quantised) -> Float[Tensor, "F D"]:
+    """The gradient of W: gᵀ x. The narrower of the two is turned over, and has rows of two bytes where needed."""
+    if getattr(weight, "packs", None) is None or len(x) < LEAST_POSITIONS:
+        return pull.t() @ x
+    from hanlin.kernels import Packed, turned
+
+    narrow, wide = (x, pull) if x.shape[1] <= pull.shape[1] else (pull, x)
+    packed = replace(Packed.int8(wide.contiguous(), is_transposed=True), row_bits=16)
+    found = packed(turned(narrow.contiguous()))
+    return turned(found) if narrow is x else found
+
+
 def _dense(weight: Tensor | Quantised, dtype: torch.dtype) -> Tensor:
     return weight.dense(dtype) if isinstance(weight, Quantised) else weight.detach()
 
 
 def multiply_bytes(network: nn.Module) -> int:
-    """Make every map of the layers multiply so from now on, and a frozen head. How many maps there are."""
+    """Make every map of the layers and the head multiply so from now on. How many maps of layers there are."""
     from hanlin.model.adapters.adapted import Adapted
     from hanlin.model.blocks import Linear
     from hanlin.model.decoder import Decoder
@@ -80,6 +97,5 @@ def multiply_bytes(network: nn.Module) -> int:
             part.weight.packs = Packs()  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(network, Decoder):
         head = network.embed if network.unembed is None else network.unembed
-        if not head.weight.requires_grad:
-            head.weight.packs = Packs(row_bits=16)  # pyright: ignore[reportAttributeAccessIssue]
+        head.weight.packs = Packs(row_bits=16)  # pyright: ignore[reportAttributeAccessIssue]
     return len(maps)

@@ -181,8 +181,8 @@ def _losses(x: Tensor, matrix: Tensor, targets: Tensor, cap: float | None) -> Te
 
 
 def _packs(matrix: Tensor) -> products.Packs | None:
-    """Of a head that multiplies in bytes: one that is frozen, in a network told to (`hanlin.model.products`)."""
-    return None if matrix.requires_grad else getattr(matrix, "packs", None)
+    """Of a head that multiplies in bytes, in a network told to (`hanlin.model.products`)."""
+    return getattr(matrix, "packs", None)
 
 
 class _Summed(torch.autograd.Function):

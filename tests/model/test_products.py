@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from hanlin import kernels
 from hanlin.core.plugins import find, names
+from hanlin.model import products
 from hanlin.model.adapters.lora import add
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.model.decoder import Decoder
@@ -88,3 +89,28 @@ def test_a_weight_that_moved_is_packed_again() -> None:
     after, _ = gradients(bytes_)
     assert after == pytest.approx(float(plain), rel=0.01)
     assert abs(after - before) > 10 * abs(after - float(plain))
+
+
+@pytest.mark.parametrize(("positions", "outputs", "inputs"), [(130, 40, 24), (257, 24, 40), (512, 33, 17)])
+def test_gradients_of_weights_are_near_whichever_side_is_narrow(positions: int, outputs: int, inputs: int) -> None:
+    draw = torch.Generator().manual_seed(3)
+    pull, x = torch.randn(positions, outputs, generator=draw), torch.randn(positions, inputs, generator=draw)
+    x[:, 3] *= 200  # a channel far out, as trained models have
+    x = x[:, :inputs]
+    weight = torch.nn.Parameter(torch.zeros(outputs, inputs))
+    want = pull.double().t() @ x.double()
+    assert torch.equal(products.of_weight(pull, x, weight), pull.t() @ x)
+    weight.packs = products.Packs()  # pyright: ignore[reportAttributeAccessIssue]
+    near = products.of_weight(pull, x, weight)
+    assert near.shape == want.shape
+    for column in range(inputs):
+        assert alike(near[:, column].double(), want[:, column]) > 0.999
+    few = products.of_weight(pull[:100], x[:100], weight)
+    assert torch.equal(few, pull[:100].t() @ x[:100]), "of few positions in floats"
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 16), (17, 65), (200, 3), (5, 1000)])
+def test_turned_is_the_transpose_of_rows_that_lie_apart_too(rows: int, columns: int) -> None:
+    whole = torch.randn(rows, columns + 7)
+    assert torch.equal(kernels.turned(whole[:, 3 : columns + 3]), whole[:, 3 : columns + 3].t())
+    assert (kernels.turned(whole.numpy()) == whole.numpy().T).all()

@@ -73,6 +73,27 @@ DOOR void hanlin_lay(const uint8_t* from, int64_t outputs, int64_t inputs, int b
 
 DOOR void hanlin_quantise(const float* x, int64_t stride, const Rows* rows) { quantise(x, stride, *rows); }
 
+// Columns become rows. Sixteen of each at a time: a line of the cache is read once and written once.
+DOOR void hanlin_turn(const float* x, int64_t stride, int64_t rows, int64_t columns, float* to) {
+    constexpr int64_t SIDE = 16, BAND = 64;
+    for_each((columns + BAND - 1) / BAND, [&](int64_t band) {
+        const int64_t last = std::min(columns, band * BAND + BAND);
+        for (int64_t top = 0; top < rows; top += SIDE) {
+            const int64_t high = std::min(SIDE, rows - top);
+            for (int64_t left = band * BAND; left < last; left += SIDE) {
+                const int64_t wide = std::min(SIDE, last - left);
+                float tile[SIDE][SIDE];
+                for (int64_t i = 0; i < high; ++i)
+                    std::memcpy(tile[i], x + (top + i) * stride + left, wide * sizeof(float));
+                for (int64_t j = 0; j < wide; ++j) {
+                    float* const line = to + (left + j) * rows + top;
+                    for (int64_t i = 0; i < high; ++i) line[i] = tile[i][j];
+                }
+            }
+        }
+    });
+}
+
 DOOR void hanlin_multiply(const Matrix* w, const Rows* x, float* place, int64_t stride, const float* bias) {
     multiply(*w, *x, Out{place, stride, bias, false});
 }
