@@ -111,8 +111,17 @@ class Packed:
             return _rounded(dense.T if is_transposed else dense, 8, group, False)
         outputs, inputs = (source.columns, source.rows) if is_transposed else (source.rows, source.columns)
         codes, scales = _codes(outputs, inputs, 8), np.empty(-(-outputs // LANES) * LANES, np.float32)
-        library().hanlin_pack(source.place, source.stride, is_transposed, outputs, inputs, *map(place, (codes, scales)))
-        return cls(codes, scales, None, outputs, inputs, inputs, 8)
+        packed = cls(codes, scales, None, outputs, inputs, inputs, 8)
+        packed.refill(weight, is_transposed=is_transposed)
+        return packed
+
+    def refill(self, weight: Any, *, is_transposed: bool = False) -> None:
+        """Other float32 weights in the place of these: eight bits, a scale to each output, sizes as they are."""
+        source = matter(weight)
+        sizes = (source.columns, source.rows) if is_transposed else (source.rows, source.columns)
+        assert self.bits == 8 and self.group == self.inputs and sizes == (self.outputs, self.inputs), sizes
+        places = place(self.codes), place(self.scales)
+        library().hanlin_pack(source.place, source.stride, is_transposed, *sizes, *places)
 
     @classmethod
     def int4(cls, weight: Any, group: int = 32, *, has_minimum: bool = False) -> "Packed":

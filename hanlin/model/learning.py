@@ -8,6 +8,8 @@ the queries block by block, both ways: a sixth less of a core's time than torch'
 For float32 on a CPU, where this was measured; all else takes the plain path. Equal to it up to rounding.
 """
 
+import math
+import threading
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +25,23 @@ BLOCK = 64
 """Queries of each head that are looked up at once: their scores stay in the cache."""
 Maybe = Tensor | None
 Act = Literal["silu", "gelu", "gelu_tanh", "relu"]
+
+
+class _Scratch(threading.local):
+    """Memory of a pass for what it forgets at its end: taken anew by every layer, it would lie between what is kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensor] = {}
+
+    def of(self, use: str, *shape: int) -> Tensor:
+        """Uninitialised float32; each use has one at a time, and the next call takes it over."""
+        size = math.prod(shape)
+        if use not in self._kept or self._kept[use].numel() < size:
+            self._kept[use] = torch.empty(size)
+        return self._kept[use][:size].view(shape)
+
+
+SCRATCH = _Scratch()
 
 
 class Recipe(NamedTuple):
@@ -159,10 +178,9 @@ def _unbent(pull: Tensor, gate: Tensor, act: Act) -> Tensor:
             return ops.threshold_backward.grad_input(pull, gate, 0, grad_input=pull)
 
 
-def _ungated(pull: Tensor, gate_up: Tensor, act: Act, bent: Tensor) -> Tensor:
-    """The gradient of both halves, from the one of their product."""
+def _ungated(pull: Tensor, gate_up: Tensor, act: Act, bent: Tensor, of_both: Tensor) -> Tensor:
+    """The gradient of both halves, from the one of their product, in `of_both`."""
     gate, up = gate_up.chunk(2, -1)
-    of_both = torch.empty_like(gate_up)
     of_gate, of_up = of_both.chunk(2, -1)
     torch.mul(pull, bent, out=of_up)
     _unbent(torch.mul(pull, up, out=of_gate), gate, act)
@@ -181,7 +199,9 @@ class _Gated(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, pull: Tensor) -> tuple[Maybe, ...]:  # pyright: ignore
         (gate_up,) = ctx.saved_tensors
-        return _ungated(pull, gate_up, ctx.act, _bent(gate_up.chunk(2, -1)[0], ctx.act)), None
+        return _ungated(
+            pull, gate_up, ctx.act, _bent(gate_up.chunk(2, -1)[0], ctx.act), torch.empty_like(gate_up)
+        ), None
 
 
 class _GatedMLP(torch.autograd.Function):
@@ -198,29 +218,44 @@ class _GatedMLP(torch.autograd.Function):
         size: Maybe,
         gain: Maybe,
     ) -> Tensor:
-        gate_up = products.forward(x, wide, wide_bias)
-        ctx.act = act
+        is_made_again = hasattr(wide, "packs")  # half of what a layer would keep, and cheap in bytes
         recipe = (x, None, None) if raw is None else (raw, size, gain)
-        ctx.save_for_backward(wide, down, gate_up, *(recipe if wide.requires_grad else (None, None, None)))
+        flat = x.flatten(0, -2)
+        memory = None
+        if is_made_again:
+            memory, _ = SCRATCH.of("gate_up", len(flat), len(wide)), SCRATCH.of("of_both", len(flat), len(wide))
+        gate_up = products.forward(flat, wide, wide_bias, memory)
+        ctx.act = act
+        ctx.save_for_backward(
+            wide,
+            down,
+            wide_bias if is_made_again else None,
+            None if is_made_again else gate_up,
+            *(recipe if wide.requires_grad or is_made_again else (None, None, None)),
+        )
         gate, up = gate_up.chunk(2, -1)
-        return products.forward(_bent(gate, act).mul_(up), down, down_bias)
+        bent = _bent(gate, act, SCRATCH.of("bent", *gate.shape)).mul_(up)
+        return products.forward(bent, down, down_bias).unflatten(0, x.shape[:-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, pull: Tensor) -> tuple[Maybe, ...]:  # pyright: ignore
-        wide, down, gate_up, raw, size, gain = ctx.saved_tensors
+        wide, down, wide_bias, halves, *recipe = ctx.saved_tensors
         is_wanted = ctx.needs_input_grad
-        flat, halves = pull.flatten(0, -2), gate_up.flatten(0, -2)
+        flat = pull.flatten(0, -2)
+        x = _made(*recipe).flatten(0, -2) if recipe[0] is not None else flat.new_empty(0)
+        if halves is None:
+            halves = products.forward(x, wide, wide_bias, SCRATCH.of("gate_up", len(flat), len(wide)))
         gate, up = halves.chunk(2, -1)
-        bent = _bent(gate, ctx.act)
-        of_down = products.of_weight(flat, bent * up, down) if is_wanted[3] else None
-        of_both = _ungated(products.back(flat, down), halves, ctx.act, bent)
-        of_wide = None
-        if is_wanted[1]:
-            of_wide = products.of_weight(of_both, _made(raw, size, gain).flatten(0, -2), wide)
+        bent = _bent(gate, ctx.act, SCRATCH.of("bent", *gate.shape))
+        of_down = None
+        if is_wanted[3]:
+            of_down = products.of_weight(flat, torch.mul(bent, up, out=SCRATCH.of("passed", *up.shape)), down)
+        of_passed = products.back(flat, down, SCRATCH.of("passed", *up.shape))
+        of_both = _ungated(of_passed, halves, ctx.act, bent, SCRATCH.of("of_both", *halves.shape))
         return (
             products.back(of_both, wide).unflatten(0, pull.shape[:-1]) if is_wanted[0] else None,
-            of_wide,
+            products.of_weight(of_both, x, wide) if is_wanted[1] else None,
             of_both.sum(0) if is_wanted[2] else None,
             of_down,
             flat.sum(0) if is_wanted[4] else None,
@@ -298,9 +333,9 @@ class _Layout(NamedTuple):
             by_head.add_(part if part.ndim == 2 else part[:, :, None])
         return torch.softmax(scores, -1, out=scores)
 
-    def memory(self) -> Tensor:
+    def memory(self, use: str) -> Tensor:
         """For the weights of the largest block."""
-        return torch.empty(self.batch * self.heads * min(BLOCK, self.length) * self.length)
+        return SCRATCH.of(use, self.batch * self.heads * min(BLOCK, self.length) * self.length)
 
 
 class _Attended(torch.autograd.Function):
@@ -312,7 +347,7 @@ class _Attended(torch.autograd.Function):
         q = layout.packed(turned[:, :, : layout.heads], scale)
         k, v = layout.lined(turned[:, :, layout.heads :]), layout.lined(heads[:, :, -kv_heads:])
         del turned
-        gathered, memory = torch.empty_like(q), layout.memory()
+        gathered, memory = SCRATCH.of("gathered", *q.shape), layout.memory("weights")
         for begin, end, rows in layout.blocks():
             weights = layout.weights(q[:, rows], k, begin, end, mask, memory)
             torch.bmm(weights, v[:, :end], out=gathered[:, rows])
@@ -331,7 +366,7 @@ class _Attended(torch.autograd.Function):
         along = layout._replace(width=1).packed((pull * out).sum(-1, keepdim=True))
         pulls = layout.packed(pull)
         of_q, of_k, of_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        memory, other = layout.memory(), layout.memory()
+        memory, other = layout.memory("weights"), layout.memory("of_scores")
         for begin, end, rows in layout.blocks():
             weights = layout.weights(q[:, rows], k, begin, end, mask, memory)
             of_v[:, :end].baddbmm_(weights.mT, pulls[:, rows])

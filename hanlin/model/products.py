@@ -40,31 +40,37 @@ class Packs:
 
         state = 0 if isinstance(weight, Quantised) else (weight.data_ptr(), weight._version)
         known = self._made.get(is_transposed)
-        if known is None or known[0] != state:
-            packed = Packed.int8(_dense(weight, torch.float32), is_transposed=is_transposed)
-            known = state, replace(packed, row_bits=self.row_bits)
-            self._made[is_transposed] = known
-        return known[1]
+        if known is not None and known[0] == state:
+            return known[1]
+        dense = _dense(weight, torch.float32)
+        if known is None:
+            packed = replace(Packed.int8(dense, is_transposed=is_transposed), row_bits=self.row_bits)
+        else:  # what lives from step to step stays where it is: the rest of a step's memory is one piece for the next
+            packed = known[1]
+            packed.refill(dense, is_transposed=is_transposed)
+        self._made[is_transposed] = state, packed
+        return packed
 
 
-def forward(x: Float[Tensor, "*b D"], weight: Tensor | Quantised, bias: Tensor | None) -> Float[Tensor, "*b F"]:
-    """x Wᵀ + b."""
+def forward(
+    x: Float[Tensor, "*b D"], weight: Tensor | Quantised, bias: Tensor | None, out: Tensor | None = None
+) -> Float[Tensor, "*b F"]:
+    """x Wᵀ + b; into `out`, if given, of as many rows."""
     packs: Packs | None = getattr(weight, "packs", None)
     if packs is None:
         return F.linear(x, _dense(weight, x.dtype), bias)
-    packed = packs.of(weight, is_transposed=False)
-    out = packed(x.reshape(-1, x.shape[-1]).contiguous())
+    found = packs.of(weight, is_transposed=False)(x.reshape(-1, x.shape[-1]).contiguous(), out)
     if bias is not None:
-        out += bias
-    return out.view(*x.shape[:-1], out.shape[-1])
+        found += bias
+    return found.view(*x.shape[:-1], found.shape[-1])
 
 
-def back(pull: Float[Tensor, "N F"], weight: Tensor | Quantised) -> Float[Tensor, "N D"]:
-    """g W."""
+def back(pull: Float[Tensor, "N F"], weight: Tensor | Quantised, out: Tensor | None = None) -> Float[Tensor, "N D"]:
+    """g W; into `out`, if given."""
     packs: Packs | None = getattr(weight, "packs", None)
     if packs is None:
-        return pull @ _dense(weight, pull.dtype)
-    return packs.of(weight, is_transposed=True)(pull.contiguous())
+        return torch.mm(pull, _dense(weight, pull.dtype), out=out)
+    return packs.of(weight, is_transposed=True)(pull.contiguous(), out)
 
 
 def of_weight(pull: Float[Tensor, "N F"], x: Float[Tensor, "N D"], weight: Tensor | Quantised) -> Float[Tensor, "F D"]:
@@ -91,11 +97,14 @@ def multiply_bytes(network: nn.Module) -> int:
 
     maps = [part for part in network.modules() if isinstance(part, Linear)]
     for part in maps:
-        if isinstance(part, Adapted) and part.quantised is not None:
-            part.quantised.packs = Packs()  # pyright: ignore[reportArgumentType]
-        else:
-            part.weight.packs = Packs()  # pyright: ignore[reportAttributeAccessIssue]
+        _pack(part.quantised if isinstance(part, Adapted) and part.quantised is not None else part.weight, 8)
     if isinstance(network, Decoder):
-        head = network.embed if network.unembed is None else network.unembed
-        head.weight.packs = Packs(row_bits=16)  # pyright: ignore[reportAttributeAccessIssue]
+        _pack((network.embed if network.unembed is None else network.unembed).weight, 16)
     return len(maps)
+
+
+def _pack(weight: Tensor | Quantised, row_bits: int) -> None:
+    """For both ways at once, before the first step, whose own memory is one piece then."""
+    weight.packs = Packs(row_bits)  # pyright: ignore
+    for is_transposed in (False, True):
+        weight.packs.of(weight, is_transposed=is_transposed)  # pyright: ignore

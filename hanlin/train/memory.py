@@ -38,7 +38,8 @@ def least_bytes(network: Decoder, settings: RunFile, dtype: torch.dtype, rows: i
     learning = 0 if settings.adapter else sum(it.numel() for it in network.parameters() if it.requires_grad)
     moments = 1 if settings.train.optimiser.use == "muon" else 2  # pyright: ignore[reportAttributeAccessIssue]
     copies = moments + (size < FLOAT) + bool(settings.train.ema)
-    per_layer = config.width if settings.model.is_checkpointed else 3 * config.width + 2 * config.mlp
+    of_gates = 0 if settings.train.products == "int8" else 2 * config.mlp  # in bytes they are made again
+    per_layer = config.width if settings.model.is_checkpointed else 3 * config.width + of_gates
     positions = rows * settings.data.context
     return (
         (0 if is_made else weights * size)

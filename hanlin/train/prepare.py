@@ -31,6 +31,7 @@ from hanlin.train.gate.report import Report
 from hanlin.train.heap import keep_freed
 from hanlin.train.identity import changes, identity
 from hanlin.train.memory import unmade
+from hanlin.train.optimisers._moves import Moves
 from hanlin.train.products import choose_products
 from hanlin.train.pupil import Learner, base_of, build, device_of, dtype_of, tokenizer_from
 from hanlin.train.save import fill
@@ -152,6 +153,8 @@ def assemble(
     choose_products(pupil.network, settings, dtype, device)
     optimiser = settings.train.optimiser.build(learner, course.rate)
     is_divided = crew.count > 1 and settings.train.sharding == "fsdp"
+    if isinstance(optimiser, Moves) and not is_divided:
+        optimiser.begin()
     return Work(
         settings=settings,
         run=folder_of(settings),

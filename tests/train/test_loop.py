@@ -73,7 +73,7 @@ def test_accumulated_passes_equal_one_pass(tmp_path: Path, use: str) -> None:
     whole, parts = tiny.work(tmp_path / "a", rows=4, **options), tiny.work(tmp_path / "b", rows=1, **options)
     assert losses(whole) == pytest.approx(losses(parts), rel=1e-5)
     for one, other in zip(weights(whole).values(), weights(parts).values(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 if use == "adamw" else 5e-5)  # Muon magnifies
 
 
 @pytest.mark.parametrize("options", [{}, {"optimiser": {"use": "muon"}, "ema": 0.9}])

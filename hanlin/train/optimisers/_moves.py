@@ -33,6 +33,13 @@ class Moves(torch.optim.Optimizer):
         super().__init__(groups, {})
         self.product_dtype = _product_dtype()
 
+    def begin(self) -> None:
+        """Make AdamW's moments before the first step, whose own memory is one piece then, for the next to take."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if group["kind"] == "adamw" and parameter.dtype in (torch.float32, torch.float64):
+                    _begin(self.state[parameter], parameter)
+
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Move every parameter that has a gradient."""
@@ -71,8 +78,7 @@ def _adamw(optimiser: Moves, group: Group) -> None:
     for parameter, moved, gradient in optimiser.moving(group):
         state = optimiser.state[parameter]
         if "step" not in state:
-            state["step"] = torch.zeros((), dtype=torch.float32, device=moved.device)
-            state["mean"], state["square"] = torch.zeros_like(moved), torch.zeros_like(moved)
+            _begin(state, moved)
         state["step"] += 1
         row = (moved, gradient, state["mean"], state["square"], state["step"])
         if moved is parameter:
@@ -81,6 +87,11 @@ def _adamw(optimiser: Moves, group: Group) -> None:
             _fused([row], group)
     if batch:
         _fused(batch, group)
+
+
+def _begin(state: dict[str, Tensor], moved: Tensor) -> None:
+    state["step"] = torch.zeros((), dtype=torch.float32, device=moved.device)
+    state["mean"], state["square"] = (torch.zeros_like(moved, requires_grad=False) for _ in range(2))
 
 
 def _fused(rows: list[tuple[Tensor, ...]], group: Group) -> None:
