@@ -40,6 +40,12 @@ def dtype_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--dtype", type=click.Choice([*FLOATS, *WHOLE]), help=text)(function)
 
 
+def adapter_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option `--adapter DIR`, which arrives as the keyword `adapter`."""
+    text = "A LoRA's folder, as PEFT or hanlin train writes it; the model answers with it."
+    return click.option("--adapter", metavar="DIR", help=text)(function)
+
+
 def float_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for verbs that need a network with its own floats."""
     return click.option("--dtype", type=click.Choice(FLOATS), help="Precision  [default: float32]")(function)

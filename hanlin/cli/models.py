@@ -15,17 +15,18 @@ LINE_SECONDS = 5.0
 AHEAD_BYTES = 4 << 30
 
 
-def open_model(name: str | None = None, dtype: str | None = None) -> Any:
+def open_model(name: str | None = None, dtype: str | None = None, adapter: str | None = None) -> Any:
     """The model of that name, ready to use (a `hanlin.infer.model.Model`); None is the embedded default.
 
     Raises:
         StoreError: there is no such model, it is damaged, or it cannot be fetched.
         WeightsError: the checkpoint is damaged, incomplete or of a kind not carried.
+        RefusedError: the adapter was trained on other weights, or is of a kind not carried.
     """
     read_ahead(fetched(name))
     from hanlin.infer.model import load
 
-    return load(DEFAULT if name is None else name, dtype)
+    return load(DEFAULT if name is None else name, dtype, adapter)
 
 
 def fetched(name: str | None = None) -> Path:

@@ -62,7 +62,8 @@ class Local:
         """`is_chat` puts each prompt through the model's chat template, as a user's message."""
         self.model, self.is_chat = model, is_chat
         self.name = model.name
-        self.fingerprint = f"{_files(model.checkpoint.path)}|{model!r}|{'chat' if is_chat else 'plain'}"
+        adapter = "" if model.adapter is None else f"|{_files(model.adapter)}"
+        self.fingerprint = f"{_files(model.checkpoint.path)}|{model!r}|{'chat' if is_chat else 'plain'}{adapter}"
 
     def choose(self, samples: Sequence[Sample], neutral: str | None = None) -> Iterator[Reply]:
         """Batch by batch, in the order given.

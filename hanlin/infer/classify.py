@@ -20,7 +20,7 @@ from hanlin.core.machine import allowed_cores
 from hanlin.core.settings import parse
 from hanlin.data.batch import Marked, collate
 from hanlin.infer.head import HEAD, PLAN, HeadSettings
-from hanlin.infer.model import precision
+from hanlin.infer.opening import precision
 from hanlin.model import safetensors
 from hanlin.model.adapters import peft
 from hanlin.model.decoder import Decoder

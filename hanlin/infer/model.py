@@ -16,86 +16,81 @@ from typing import Any, get_args, overload
 import numpy as np
 from jaxtyping import Float, Int
 
-from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedError, TokenizerError, did_you_mean, shown
+from hanlin.core.errors import (
+    CapacityError,
+    ConfigError,
+    DataError,
+    RefusedError,
+    TokenizerError,
+    did_you_mean,
+    shown,
+)
 from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
 from hanlin.infer.constraint import Constraint
 from hanlin.infer.engine import Engine, EngineSettings, Request
 from hanlin.infer.event import Event
 from hanlin.infer.measures import WINDOW, Choice, Next, Pooling, Score
+from hanlin.infer.opening import BITS, based, native, precision
 from hanlin.infer.sampling import SLIDE, Sampling
 from hanlin.model.compiled import Compiled
-from hanlin.model.native import load_native
-from hanlin.model.plan import Bits
 from hanlin.model.store import DEFAULT, resolve
 from hanlin.text.long import PIECE, encode_long
 from hanlin.text.message import Message, Role
 from hanlin.text.tokenizer import Tokenizer
 
-BITS: dict[str, Bits | None] = {"int8": 8, "int4": 4, "stored": None}
-"""Weights in whole numbers, for our own kernels; "stored" are those that a GGUF file has. See `hanlin.model.native`."""
-DTYPES = ("float32", "bfloat16", "float16")
+ADAPTER = "adapter"
+"""What the engine of a model with an adapter calls it."""
 
 Turn = Message | Mapping[str, Any]
 
 
-def load(name: str | Path = "", dtype: Any = None) -> "Model":
+def load(name: str | Path = "", dtype: Any = None, adapter: str | Path | None = None) -> "Model":
     """A model ready to use, fetched first if it is not here yet.
 
     Args:
         name: a stored name, a hub name (org/name[@revision]), a folder or a .gguf file; "" for the embedded default.
+            An adapter's folder means the model it names, with it.
         dtype: precision of the computation, a torch.dtype or "float32", "bfloat16", "float16"; "int8" and "int4" keep
             weights in whole numbers and compute with our own kernels, several times as fast on a processor; so does
             "stored" with those a GGUF file has. None for float32.
+        adapter: a folder of PEFT or `hanlin train`; whatever the model answers, it answers with this LoRA.
 
     Raises:
+        RefusedError: the adapter was trained on other weights, or is of a kind not carried.
         ConfigError: the precision is none of these.
         ConfigError: there are no native kernels for whole numbers, or "stored" is no GGUF file.
         StoreError: no such model, or it cannot be fetched.
         WeightsError: the checkpoint is damaged, incomplete or of a kind not carried.
         TokenizerError: its tokenizer cannot be built.
     """
+    name = str(name) or DEFAULT
+    path, beside = based(resolve(name), None if adapter is None else str(adapter))
     if isinstance(dtype, str) and dtype in BITS:
-        return _native(str(name) or DEFAULT, BITS[dtype])
+        return Model(*native(name, path, BITS[dtype], beside))
     import torch
 
     from hanlin.model.load import load as load_checkpoint
 
     torch.set_num_threads(allowed_cores().count)
-    return Model(load_checkpoint(resolve(str(name) or DEFAULT), precision(dtype)), str(name) or DEFAULT)
+    checkpoint = load_checkpoint(path, precision(dtype))
+    if beside is not None:
+        from hanlin.model.adapters import peft
 
-
-def _native(name: str, bits: Bits | None) -> "Model":
-    path = resolve(name)
-    if bits is None and path.suffix != ".gguf" and not any(path.glob("*.gguf")):
-        raise ConfigError(f'dtype = "stored": {name} is no GGUF file with codes to keep', 'load it with dtype="int8"')
-    it = load_native(path, bits=bits)
-    return Model(it, name, Compiled(it.plan, it.config, it.kind))
-
-
-def precision(dtype: Any) -> Any:
-    """A torch.dtype from what a user may write.
-
-    Raises:
-        ConfigError: not one of the precisions a model can compute in.
-    """
-    import torch
-
-    if dtype is None:
-        return torch.float32
-    name = dtype if isinstance(dtype, str) else str(dtype).removeprefix("torch.")
-    if name in DTYPES and dtype in (name, getattr(torch, name)):
-        return getattr(torch, name)
-    raise ConfigError(
-        f"dtype = {shown(dtype)} is no precision to compute in", did_you_mean(str(dtype), (*DTYPES, *BITS))
-    )
+        peft.load(checkpoint.network, beside)
+        checkpoint.network.eval()
+    return Model(checkpoint, name, adapter=beside)
 
 
 class Model:
     """A network with its tokenizer. B sequences, T tokens each, V ids in the vocabulary."""
 
-    def __init__(self, checkpoint: Any, name: str = "", network: Any = None) -> None:
-        """Of a `Checkpoint`, or of a `Native` (`hanlin.model.native`) and its `Compiled` network."""
+    def __init__(self, checkpoint: Any, name: str = "", network: Any = None, adapter: Path | None = None) -> None:
+        """Of a `Checkpoint`, or of a `Native` (`hanlin.model.native`) and its `Compiled` network.
+
+        `adapter` is the folder of the one that the network has already.
+        """
+        self.adapter = adapter
         self.checkpoint = checkpoint
         self.name = name or checkpoint.path.name
         self.network: Any = network or checkpoint.network
@@ -183,7 +178,8 @@ class Model:
     ) -> Iterator[Event]:
         """As `generate`, of ids that are in the vocabulary and settings that are sound."""
         if isinstance(self.network, Compiled):
-            return self.engine.generate(Request(tuple(tokens), sampling, constraint))
+            adapter = None if self.network.adapter is None else ADAPTER
+            return self.engine.generate(Request(tuple(tokens), sampling, constraint, adapter=adapter))
         from hanlin.infer.generate import generate
 
         return generate(self.network, self.tokenizer, tokens, sampling, constraint)
@@ -198,7 +194,10 @@ class Model:
         """
         if not isinstance(self.network, Compiled):
             raise ConfigError(f"{self.name} computes with torch", 'load it with dtype="int8", "int4" or "stored"')
-        return Engine(self.network.plan, self.tokenizer, self.context, EngineSettings(), self.network.config)
+        engine = Engine(self.network.plan, self.tokenizer, self.context, EngineSettings(), self.network.config)
+        if self.network.adapter is not None:
+            engine.load_adapter(ADAPTER, self.network.adapter)
+        return engine
 
     def encode(self, prompt: str, sampling: Sampling) -> list[int]:
         """Ids of a prompt. One too long for the window is found out at the cost of a window, not of the prompt.

@@ -1,8 +1,9 @@
 """What answers were made with, so that they can be made again: a model and its answers in, plain JSON out, and proof.
 
 A receipt holds the prompt's ids, all settings with the seed, the answers' ids and log-probabilities, and by hash the
-model's files, its tokenizer and its template. Whoever has the same files makes the same answers from it, to the bit;
-with our own kernels in any company and on any number of threads, with torch on the same machine and as many threads.
+files of the model and of its adapter, its tokenizer and its template. Whoever has the same files makes the same answers
+from it, to the bit; with our own kernels in any company and on any number of threads, with torch on the same machine
+and as many threads.
 """
 
 import hashlib
@@ -57,6 +58,7 @@ def receipt(
         "version": VERSION,
         "model": model.name,
         "dtype": dtype,
+        **({} if model.adapter is None else {"adapter": str(model.adapter)}),
         "hashes": hashes(model),
         "made_with": made_with(model),
         "sampling": sampling.model_dump(mode="json"),
@@ -82,6 +84,7 @@ def hashes(model: Model) -> dict[str, str]:
     template = tokenizer.template.source if tokenizer.template else ""
     return {
         "model": content_hash(model.checkpoint.path),
+        **({} if model.adapter is None else {"adapter": content_hash(model.adapter)}),
         "tokenizer": hashlib.sha256(tokenizer.backend.to_str().encode()).hexdigest(),
         "template": hashlib.sha256(template.encode()).hexdigest(),
     }
@@ -128,9 +131,12 @@ def replay(found: Mapping[str, Any], model: Model) -> Iterator[str]:
         HanlinError: as `Model.generate`.
     """
     own = hashes(model)
-    for name, value in found["hashes"].items():
-        if own.get(name) != value:
-            yield f"the {name} is another one: {str(own.get(name))[:12]}…, not {str(value)[:12]}…"
+    for name in dict.fromkeys((*found["hashes"], *own)):
+        have, had = own.get(name), found["hashes"].get(name)
+        if have is None or had is None:
+            yield f"{name}: {_short(have)} here, {_short(had)} when it was made"
+        elif have != had:
+            yield f"the {name} is another one: {_short(have)}, not {_short(had)}"
     _as_it_was(found["made_with"])
     here = made_with(model)
     for name, value in found["made_with"].items():
@@ -144,6 +150,10 @@ def replay(found: Mapping[str, Any], model: Model) -> Iterator[str]:
         answers[event.index].append(event)
     for number, (before, answer) in enumerate(zip(found["answers"], answers, strict=True), 1):
         yield from _differences(number, before, plain(answer))
+
+
+def _short(value: object) -> str:
+    return "none" if value is None else f"{str(value)[:12]}…"
 
 
 def _as_it_was(made: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from hanlin.core.errors import RefusedError
 from hanlin.kernels.kv import KVBlocks
+from hanlin.kernels.low import Adapted, Lows
 from hanlin.kernels.plan import Plan
 from hanlin.model.config import Shape
 
@@ -25,9 +26,9 @@ class Compiled:
 
     is_causal = True
 
-    def __init__(self, plan: Plan, config: Shape, kind: str) -> None:
-        """`kind` is what the weights are kept as: "int8", "int4", …"""
-        self.plan, self.config, self.kind = plan, config, kind
+    def __init__(self, plan: Plan, config: Shape, kind: str, adapter: Lows | None = None) -> None:
+        """`kind` is what the weights are kept as: "int8", "int4", …; `adapter` is added to whatever is read."""
+        self.plan, self.config, self.kind, self.adapter = plan, config, kind, adapter
         self._is_quiet = False
 
     def __call__(self, tokens: Int[Any, "B T"]) -> Float[Any, "B T V"]:
@@ -72,22 +73,27 @@ class Compiled:
         lengths = [len(end) for end in ends]
         positions = np.concatenate([np.arange(first, first + length) for length in lengths])
         owners, tokens = np.repeat(np.arange(len(ends)), lengths), np.concatenate(ends)
-        said = self.plan.walk(
-            kv, tokens, positions, owners, tables, np.arange(len(tokens)), has_logits=False, has_seen=True
-        )
-        assert said.seen is not None
-        return np.split(said.seen, np.cumsum(lengths)[:-1])
+        return np.split(self._walk(kv, tokens, positions, owners, tables), np.cumsum(lengths)[:-1])
 
     def _read(self, kv: KVBlocks, table: np.ndarray, tokens: np.ndarray, first: int = 0) -> np.ndarray:
         parts = []
         for begin in range(0, len(tokens), ROWS):
             some = tokens[begin : begin + ROWS]
-            here, positions = np.arange(len(some)), np.arange(first + begin, first + begin + len(some))
-            said = self.plan.walk(
-                kv, some, positions, np.zeros_like(here), table, here, has_logits=False, has_seen=True
-            )
-            parts.append(said.seen)
+            positions = np.arange(first + begin, first + begin + len(some))
+            parts.append(self._walk(kv, some, positions, np.zeros_like(positions), table))
         return np.concatenate(parts)
+
+    def _walk(
+        self, kv: KVBlocks, tokens: np.ndarray, positions: np.ndarray, owners: np.ndarray, tables: np.ndarray
+    ) -> np.ndarray:
+        """The stream at each row, after the last norm."""
+        rows = len(tokens)
+        adapted = None if self.adapter is None else Adapted(rows, [0] * rows, [self.adapter])
+        said = self.plan.walk(
+            *(kv, tokens, positions, owners, tables, np.arange(rows)), has_logits=False, has_seen=True, adapted=adapted
+        )
+        assert said.seen is not None
+        return said.seen
 
     def head(self, x: Float[Any, "*b D"]) -> Float[Any, "*b V"]:
         """Logits from the residual stream."""

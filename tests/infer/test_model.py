@@ -12,7 +12,8 @@ import transformers
 import hanlin
 from hanlin.core.errors import CapacityError, ConfigError, DataError, HanlinError, RefusedError, TokenizerError
 from hanlin.core.machine import allowed_cores, allowed_memory
-from hanlin.infer.model import Model, precision
+from hanlin.infer.model import Model
+from hanlin.infer.opening import precision
 from hanlin.infer.sampling import Sampling
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder

@@ -142,7 +142,7 @@ def hush(is_typed: bool) -> Iterator[None]:
         termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
-def open_talk(name: str | None, template: Path | None, dtype: str | None = None) -> Talk:
+def open_talk(name: str | None, template: Path | None, dtype: str | None = None, adapter: str | None = None) -> Talk:
     """The model, ready to talk.
 
     Raises:
@@ -152,12 +152,13 @@ def open_talk(name: str | None, template: Path | None, dtype: str | None = None)
     from hanlin.cli.models import open_model
 
     source = read_template(template) if template else None
-    model = open_model(name, dtype)
+    model = open_model(name, dtype, adapter)
     if source is not None:
         known = model.tokenizer.template
         written = ChatTemplate(source, known.special if known else special_words(model.tokenizer))
         tokenizer = replace(model.tokenizer, template=written)
-        model = type(model)(replace(model.checkpoint, tokenizer=tokenizer), model.name, model.network)
+        checkpoint = replace(model.checkpoint, tokenizer=tokenizer)
+        model = type(model)(checkpoint, model.name, model.network, model.adapter)
     if model.tokenizer.template is None:
         fix = "let it continue a text (hanlin generate), or bring a template: --template FILE"
         raise RefusedError(f"{model.name} has no chat template: it was not taught to talk", fix)

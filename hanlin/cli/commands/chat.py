@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hanlin.cli.allowed import BY_TOKEN
-from hanlin.cli.arguments import dtype_option, model_option, one_model
+from hanlin.cli.arguments import adapter_option, dtype_option, model_option, one_model
 from hanlin.cli.language import Language, spoken
 from hanlin.cli.options import chosen, options
 from hanlin.infer.sampling import Sampling
@@ -19,6 +19,7 @@ SAMPLING = options(Sampling, skip=("n", "logprobs", *BY_TOKEN))
 @click.argument("name", metavar="[MODEL]", required=False)
 @model_option
 @dtype_option
+@adapter_option
 @click.option("--system", metavar="TEXT", help="A system message to begin with.")
 @click.option("--load", "saved", metavar="FILE", type=Path, help="Go on with a conversation that /save wrote.")
 @click.option("--template", metavar="FILE", type=Path, help="A Jinja chat template to use instead of the model's own.")
@@ -30,6 +31,7 @@ def command(
     name: str | None,
     model: str | None,
     dtype: str | None,
+    adapter: str | None,
     system: str | None,
     saved: Path | None,
     template: Path | None,
@@ -54,7 +56,7 @@ def command(
     words = Words(lang or spoken())
     loop = Loop(words)
     with loop.waiting(words("loading")):
-        talk = open_talk(wanted, template, dtype)
+        talk = open_talk(wanted, template, dtype, adapter)
     if saved and found:
         loop.say_all(restore(talk, *found, saved, words))
     talk.sampling = settings

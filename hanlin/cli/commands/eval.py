@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hanlin.cli.arguments import dtype_option
+from hanlin.cli.arguments import adapter_option, dtype_option
 from hanlin.core.errors import ConfigError
 
 ENDINGS = (".json", ".md", ".parquet")
@@ -27,6 +27,7 @@ ENDINGS = (".json", ".md", ".parquet")
 @click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="Bounds; exit 1 when one is broken.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write .json, .md, or .parquet of items.")
 @dtype_option
+@adapter_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
 @click.option("--list", "is_list", is_flag=True, help="The tasks there are.")
 @click.pass_context
@@ -43,6 +44,7 @@ def command(
     gate: Path | None,
     out: Path | None,
     dtype: str | None,
+    adapter: str | None,
     is_json: bool,
     is_list: bool,
 ) -> None:
@@ -75,7 +77,7 @@ def command(
     from hanlin.eval.store import Store
     from hanlin.eval.subject import Local
 
-    subject, store, results = Local(open_model(model, dtype), is_chat), Store(), []
+    subject, store, results = Local(open_model(model, dtype, adapter), is_chat), Store(), []
     for one in wanted:
         for step in examine(subject, one, store, limit=limit, shots=shots, minutes=minutes or math.inf, seed=seed):
             if isinstance(step, Progress):

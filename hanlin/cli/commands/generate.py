@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hanlin.cli.allowed import BY_TOKEN, Allowed, allowed_options
-from hanlin.cli.arguments import dtype_option, model_option, one_model, read_text
+from hanlin.cli.arguments import adapter_option, dtype_option, model_option, one_model, read_text
 from hanlin.cli.options import chosen, options
 from hanlin.core.errors import CapacityError, ConfigError, RefusedError
 from hanlin.infer.sampling import Sampling
@@ -23,6 +23,7 @@ from hanlin.infer.sampling import Sampling
 @options(Sampling, skip=BY_TOKEN)
 @allowed_options
 @dtype_option
+@adapter_option
 @click.option("--receipt", metavar="FILE", type=Path, help="Write what `hanlin replay` proves the answer with.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
 def command(
@@ -32,6 +33,7 @@ def command(
     chat: bool,
     system: str | None,
     dtype: str | None,
+    adapter: str | None,
     receipt: Path | None,
     is_json: bool,
     allowed: Allowed,
@@ -58,7 +60,7 @@ def command(
     began = time.perf_counter()
     from hanlin.cli.models import open_model
 
-    holder = open_model(wanted, dtype)
+    holder = open_model(wanted, dtype, adapter)
     load_seconds = time.perf_counter() - began
     sampling = allowed.added(sampling, holder.tokenizer)
     from hanlin.cli.answers import Timed, as_object, note, print_text

@@ -84,7 +84,8 @@ def _probe(holder: Any) -> Any:
 
 def _written(checkpoint: Any, out: Path, kind: str, dtype: str) -> Any:
     """Write the model and read it again."""
-    from hanlin.infer.model import Model, precision
+    from hanlin.infer.model import Model
+    from hanlin.infer.opening import precision
     from hanlin.model.load import load
     from hanlin.model.save import save_folder, save_gguf
 

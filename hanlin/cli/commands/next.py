@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hanlin.cli.arguments import dtype_option, model_and_text, model_option, read_text
+from hanlin.cli.arguments import adapter_option, dtype_option, model_and_text, model_option, read_text
 from hanlin.cli.visible import visible
 from hanlin.core.errors import CapacityError
 
@@ -17,9 +17,16 @@ from hanlin.core.errors import CapacityError
 @click.option("-k", "k", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table.")
 @click.option("--plot", metavar="FILE", type=Path, help="Also draw the table as bars: FILE.png, .svg or .pdf.")
 @dtype_option
+@adapter_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the tables.")
 def command(
-    arguments: tuple[str, ...], model: str | None, k: int, plot: Path | None, dtype: str | None, is_json: bool
+    arguments: tuple[str, ...],
+    model: str | None,
+    k: int,
+    plot: Path | None,
+    dtype: str | None,
+    adapter: str | None,
+    is_json: bool,
 ) -> None:
     """Probabilities of the next token after TEXT, and of TEXT's own tokens.
 
@@ -40,7 +47,7 @@ def command(
         check(plot)
     from hanlin.cli.models import open_model
 
-    holder = open_model(name, dtype)
+    holder = open_model(name, dtype, adapter)
     table = holder.next(text.text, k)
     if is_json:
         click.echo(json.dumps({"source": text.source, **as_object(holder, table)}, ensure_ascii=False, indent=2))

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from hanlin.cli.arguments import dtype_option, model_and_files, model_option
+from hanlin.cli.arguments import adapter_option, dtype_option, model_and_files, model_option
 from hanlin.core.errors import DataError
 
 COLUMNS = ("file", "tokens", "words", "bytes", "log-likelihood", "ppl/token", "ppl/word", "bits/byte")
@@ -28,6 +28,7 @@ COLUMNS = ("file", "tokens", "words", "bytes", "log-likelihood", "ppl/token", "p
     help="Tokens each later window predicts, the rest being context  [default: window]",
 )
 @dtype_option
+@adapter_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
 def command(
     arguments: tuple[str, ...],
@@ -35,6 +36,7 @@ def command(
     window: int | None,
     stride: int | None,
     dtype: str | None,
+    adapter: str | None,
     is_json: bool,
 ) -> None:
     """Log-likelihood, perplexity and bits per byte of text files.
@@ -51,7 +53,7 @@ def command(
                 pass
     from hanlin.cli.models import open_model
 
-    holder = open_model(name, dtype)
+    holder = open_model(name, dtype, adapter)
     began = time.perf_counter()
     scores = {}
     for file in dict.fromkeys(files):

@@ -17,10 +17,13 @@ class Adapters:
         self.plan, self.config = plan, config
         self.held: dict[str, Lows] = {}
 
-    def load(self, name: str, path: Path) -> None:
+    def load(self, name: str, path: Path | Lows) -> None:
         """See `Engine.load_adapter`."""
         if name in self.held:
             raise RefusedError(f"there is an adapter {name!r} already", "choose another name, or unload that one first")
+        if isinstance(path, Lows):
+            self.held[name] = path
+            return
         if self.config is None:
             raise RefusedError("this engine was not told its model's config", "make it with Engine(…, config=…)")
         from hanlin.model.adapters.beside import beside  # torch reads adapters; answering goes without

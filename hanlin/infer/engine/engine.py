@@ -146,8 +146,8 @@ class Engine:
         """Those that requests may name."""
         return dict(self._adapters.held)
 
-    def load_adapter(self, name: str, path: str | Path) -> None:
-        """Read a LoRA's folder, as PEFT or `hanlin train` writes it; requests that name it are computed with it.
+    def load_adapter(self, name: str, path: str | Path | Lows) -> None:
+        """Read a LoRA's folder, as PEFT or `hanlin train` writes it, or take one that was read for this plan.
 
         Which weights it was trained on is not checked here, only that its shapes fit: see docs/engine.md.
 
@@ -155,7 +155,7 @@ class Engine:
             RefusedError: the name is taken, or it cannot be carried beside a model (DoRA, experts).
             WeightsError: the folder is damaged, or of another model.
         """
-        self._adapters.load(name, Path(path))
+        self._adapters.load(name, path if isinstance(path, Lows) else Path(path))
 
     def unload_adapter(self, name: str) -> None:
         """Know it no longer.

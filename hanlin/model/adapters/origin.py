@@ -8,16 +8,23 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from hanlin.core.errors import RefusedError
+from hanlin.core.machine import allowed_cores
 from hanlin.core.run import replacing
 from hanlin.model.decoder import Decoder
+from hanlin.model.fill import fill
+from hanlin.model.opened import opened
+from hanlin.model.parts import parameters
 from hanlin.model.safetensors import read_json
 
 FILE = "base.json"
 SAMPLE = 1 << 20
 """Weights of the embedding that are looked at."""
+EMBED, NORM = "embed.weight", "norm.weight"
 
 
 def fingerprint(network: Decoder) -> str:
@@ -25,13 +32,27 @@ def fingerprint(network: Decoder) -> str:
 
     The same in float32 and in bfloat16, with and without adapters, and with a quantised base.
     """
+    return _hash(network.embed.weight, {name: it for name, it in network.named_parameters() if name.endswith(NORM)})
+
+
+def stored_fingerprint(path: Path) -> str:
+    """The same of a model on disk, however its weights are kept in memory.
+
+    Raises:
+        WeightsError: it is damaged, or none we carry.
+    """
+    it = opened(path)
+    shapes = {name: one.shape for name, one in parameters(it.parts).items()}
+    made = {name: np.empty(shapes[name], np.float32) for name in shapes if name == EMBED or name.endswith(NORM)}
+    fill(it, made, allowed_cores().count)
+    weights = {name: torch.from_numpy(one) for name, one in made.items()}
+    return _hash(weights.pop(EMBED), weights)
+
+
+def _hash(embed: Tensor, norms: dict[str, Tensor]) -> str:
     seen = hashlib.sha256()
-    embed = network.embed.weight
     step = max(1, embed.numel() // SAMPLE)
-    parts = {"embed": embed[::step]} | {
-        name: it for name, it in network.named_parameters() if name.endswith("norm.weight")
-    }
-    for name, weight in sorted(parts.items()):
+    for name, weight in sorted({"embed": embed[::step], **norms}.items()):
         seen.update(f"{name} {list(weight.shape)}\n".encode())
         seen.update(weight.detach().cpu().bfloat16().contiguous().view(torch.uint8).numpy().data)
     return seen.hexdigest()
@@ -43,8 +64,12 @@ def write(network: Decoder, folder: Path, base: str) -> None:
         sink.write(json.dumps({"base": base, "fingerprint": fingerprint(network)}, indent=2).encode() + b"\n")
 
 
-def check(network: Decoder, folder: Path) -> None:
+def check(base: Decoder | Path, folder: Path) -> None:
     """Say nothing if the adapter was trained on these weights, or if it does not say on which.
+
+    Args:
+        base: the network, or where the model lies on disk.
+        folder: the adapter's.
 
     Raises:
         RefusedError: it was trained on others.
@@ -52,7 +77,7 @@ def check(network: Decoder, folder: Path) -> None:
     if not (folder / FILE).is_file():
         return
     values = read_json(folder / FILE)
-    if values.get("fingerprint") != fingerprint(network):
-        base = values.get("base") or "another model"
-        what = f"{folder} was trained on {base}, and the weights here are not the same"
+    here = stored_fingerprint(base) if isinstance(base, Path) else fingerprint(base)
+    if values.get("fingerprint") != here:
+        what = f"{folder} was trained on {values.get('base') or 'another model'}, and the weights here are not the same"
         raise RefusedError(what, f"give it its own base; if these are meant, remove {folder / FILE}")
