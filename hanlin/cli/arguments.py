@@ -19,6 +19,7 @@ import click
 
 from hanlin.core.errors import ConfigError, DataError, shown
 from hanlin.core.home import expanded
+from hanlin.core.settings import parse
 
 READ_BYTES = 64 << 20
 TEXT_FILE = re.compile(r"\S+\.(?:txt|md|rst|json|jsonl|csv|tsv|html?|xml|py|log|toml|ya?ml)", re.I)
@@ -44,6 +45,21 @@ def adapter_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """The option `--adapter DIR`, which arrives as the keyword `adapter`."""
     text = "A LoRA's folder, as PEFT or hanlin train writes it; the model answers with it."
     return click.option("--adapter", metavar="DIR", help=text)(function)
+
+
+def kept_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option `--prefix-cache DIR`, which arrives as the keyword `kept`; see `engine_settings`."""
+    text = "A folder that keeps what was read of prompts, at most 1 GB: what begins alike is not read again."
+    return click.option("--prefix-cache", "kept", metavar="DIR", help=text)(function)
+
+
+def engine_settings(kept: str | None) -> Any:
+    """What the options say of the engine; None if they say nothing."""
+    if kept is None:
+        return None
+    from hanlin.infer.engine import EngineSettings
+
+    return parse(EngineSettings, {"prefix_folder": kept})
 
 
 def float_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,8 +15,12 @@ LINE_SECONDS = 5.0
 AHEAD_BYTES = 4 << 30
 
 
-def open_model(name: str | None = None, dtype: str | None = None, adapter: str | None = None) -> Any:
+def open_model(
+    name: str | None = None, dtype: str | None = None, adapter: str | None = None, engine: Any = None
+) -> Any:
     """The model of that name, ready to use (a `hanlin.infer.model.Model`); None is the embedded default.
+
+    `engine` are settings of our kernels' engine (`hanlin.infer.engine.EngineSettings`).
 
     Raises:
         StoreError: there is no such model, it is damaged, or it cannot be fetched.
@@ -26,7 +30,7 @@ def open_model(name: str | None = None, dtype: str | None = None, adapter: str |
     read_ahead(fetched(name))
     from hanlin.infer.model import load
 
-    return load(DEFAULT if name is None else name, dtype, adapter)
+    return load(DEFAULT if name is None else name, dtype, adapter, engine)
 
 
 def fetched(name: str | None = None) -> Path:

@@ -29,6 +29,7 @@ from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
 from hanlin.infer.constraint import Constraint
 from hanlin.infer.engine import Engine, EngineSettings, Request
+from hanlin.infer.engine.shelf import identity
 from hanlin.infer.event import Event
 from hanlin.infer.measures import WINDOW, Choice, Next, Pooling, Score
 from hanlin.infer.opening import BITS, based, native, precision
@@ -45,7 +46,12 @@ ADAPTER = "adapter"
 Turn = Message | Mapping[str, Any]
 
 
-def load(name: str | Path = "", dtype: Any = None, adapter: str | Path | None = None) -> "Model":
+def load(
+    name: str | Path = "",
+    dtype: Any = None,
+    adapter: str | Path | None = None,
+    engine: EngineSettings | None = None,
+) -> "Model":
     """A model ready to use, fetched first if it is not here yet.
 
     Args:
@@ -55,11 +61,13 @@ def load(name: str | Path = "", dtype: Any = None, adapter: str | Path | None = 
             weights in whole numbers and compute with our own kernels, several times as fast on a processor; so does
             "stored" with those a GGUF file has. None for float32.
         adapter: a folder of PEFT or `hanlin train`; whatever the model answers, it answers with this LoRA.
+        engine: how our own kernels generate.
 
     Raises:
         RefusedError: the adapter was trained on other weights, or is of a kind not carried.
         ConfigError: the precision is none of these.
-        ConfigError: there are no native kernels for whole numbers, or "stored" is no GGUF file.
+        ConfigError: there are no native kernels for whole numbers, "stored" is no GGUF file, or there are settings of
+            an engine for a model that computes with torch.
         StoreError: no such model, or it cannot be fetched.
         WeightsError: the checkpoint is damaged, incomplete or of a kind not carried.
         TokenizerError: its tokenizer cannot be built.
@@ -67,7 +75,10 @@ def load(name: str | Path = "", dtype: Any = None, adapter: str | Path | None = 
     name = str(name) or DEFAULT
     path, beside = based(resolve(name), None if adapter is None else str(adapter))
     if isinstance(dtype, str) and dtype in BITS:
-        return Model(*native(name, path, BITS[dtype], beside))
+        return Model(*native(name, path, BITS[dtype], beside), engine)
+    if engine is not None:
+        what = f"dtype = {shown(dtype or 'float32')} computes with torch, which has no settings of an engine"
+        raise ConfigError(what, 'load it with dtype="int8", "int4" or "stored"')
     import torch
 
     from hanlin.model.load import load as load_checkpoint
@@ -85,12 +96,19 @@ def load(name: str | Path = "", dtype: Any = None, adapter: str | Path | None = 
 class Model:
     """A network with its tokenizer. B sequences, T tokens each, V ids in the vocabulary."""
 
-    def __init__(self, checkpoint: Any, name: str = "", network: Any = None, adapter: Path | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Any,
+        name: str = "",
+        network: Any = None,
+        adapter: Path | None = None,
+        settings: EngineSettings | None = None,
+    ) -> None:
         """Of a `Checkpoint`, or of a `Native` (`hanlin.model.native`) and its `Compiled` network.
 
-        `adapter` is the folder of the one that the network has already.
+        `adapter` is the folder of the one that the network has already, `settings` are of the engine it will have.
         """
-        self.adapter = adapter
+        self.adapter, self.settings = adapter, settings or EngineSettings()
         self.checkpoint = checkpoint
         self.name = name or checkpoint.path.name
         self.network: Any = network or checkpoint.network
@@ -191,10 +209,13 @@ class Model:
         Raises:
             ConfigError: the model is not compiled.
             CapacityError: there is no memory for keys and values.
+            StoreError: the settings' folder cannot keep what was read.
         """
         if not isinstance(self.network, Compiled):
             raise ConfigError(f"{self.name} computes with torch", 'load it with dtype="int8", "int4" or "stored"')
-        engine = Engine(self.network.plan, self.tokenizer, self.context, EngineSettings(), self.network.config)
+        whose = identity(self.checkpoint.path, self.network.kind) if self.settings.prefix_folder else None
+        plan, config = self.network.plan, self.network.config
+        engine = Engine(plan, self.tokenizer, self.context, self.settings, config, whose)
         if self.network.adapter is not None:
             engine.load_adapter(ADAPTER, self.network.adapter)
         return engine

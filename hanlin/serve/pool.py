@@ -15,6 +15,7 @@ from hanlin.core.errors import CapacityError, ConfigError, HanlinError, RefusedE
 from hanlin.core.machine import allowed_memory
 from hanlin.infer.engine import Engine, EngineSettings
 from hanlin.infer.engine.pages import SIZE
+from hanlin.infer.engine.shelf import identity
 from hanlin.infer.model import Model, load
 from hanlin.model.compiled import Compiled
 from hanlin.model.store import DEFAULT, find, stored
@@ -208,7 +209,8 @@ class Pool:
         size = weights_bytes(model)
         if isinstance(network, Compiled):
             given = self._engine_settings(network, context)
-            engine = Engine(network.plan, model.tokenizer, context, given, config=model.config)
+            whose = identity(model.checkpoint.path, network.kind) if given.prefix_folder else None
+            engine = Engine(network.plan, model.tokenizer, context, given, config=model.config, whose=whose)
             size += engine.kv.count * engine.kv.block_bytes
             for adapter, (base, folder) in self.adapters.items():
                 if base == name:
@@ -225,7 +227,13 @@ class Pool:
         each = context // SIZE + 2
         given_mb = self.settings.kv_mb
         blocks = given_mb * 1_000_000 // one if given_mb else min(streams * each, self.budget_bytes // 8 // one)
-        return EngineSettings(streams=streams, kv_store=store, kv_blocks=max(2 if given_mb else each, blocks))
+        return EngineSettings(
+            streams=streams,
+            kv_store=store,
+            kv_blocks=max(2 if given_mb else each, blocks),
+            prefix_folder=self.settings.prefix_folder,
+            prefix_mb=self.settings.prefix_mb,
+        )
 
     @property
     def bytes(self) -> int:

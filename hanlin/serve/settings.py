@@ -40,6 +40,10 @@ class ServeSettings(Settings):
     """What keys and values are kept as."""
     kv_mb: int | None = Field(default=None, ge=8)
     """Memory for keys and values of a model  [default: an eighth of memory_mb]"""
+    prefix_folder: str = ""
+    """Keep what was read of prompts in this folder: what begins alike is not read again, also after a restart."""
+    prefix_mb: int = Field(default=1000, ge=1)
+    """Largest size of that folder; what was used longest ago goes first."""
     max_n: int = Field(default=16, ge=1, le=128)
     """Most answers to one prompt, and prompts in one request."""
     max_body_kb: int = Field(default=4096, ge=1)

@@ -14,6 +14,7 @@ from hanlin.cli.chat.markdown import drawing
 from hanlin.cli.chat.talk import Talk, speed
 from hanlin.cli.chat.words import Words
 from hanlin.core.errors import DataError, HanlinError, RefusedError
+from hanlin.infer.engine.settings import EngineSettings
 from hanlin.text.template import ChatTemplate
 from hanlin.text.tokenizer import Tokenizer
 
@@ -142,7 +143,13 @@ def hush(is_typed: bool) -> Iterator[None]:
         termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
-def open_talk(name: str | None, template: Path | None, dtype: str | None = None, adapter: str | None = None) -> Talk:
+def open_talk(
+    name: str | None,
+    template: Path | None,
+    dtype: str | None = None,
+    adapter: str | None = None,
+    engine: EngineSettings | None = None,
+) -> Talk:
     """The model, ready to talk.
 
     Raises:
@@ -152,13 +159,13 @@ def open_talk(name: str | None, template: Path | None, dtype: str | None = None,
     from hanlin.cli.models import open_model
 
     source = read_template(template) if template else None
-    model = open_model(name, dtype, adapter)
+    model = open_model(name, dtype, adapter, engine)
     if source is not None:
         known = model.tokenizer.template
         written = ChatTemplate(source, known.special if known else special_words(model.tokenizer))
         tokenizer = replace(model.tokenizer, template=written)
         checkpoint = replace(model.checkpoint, tokenizer=tokenizer)
-        model = type(model)(checkpoint, model.name, model.network, model.adapter)
+        model = type(model)(checkpoint, model.name, model.network, model.adapter, model.settings)
     if model.tokenizer.template is None:
         fix = "let it continue a text (hanlin generate), or bring a template: --template FILE"
         raise RefusedError(f"{model.name} has no chat template: it was not taught to talk", fix)

@@ -67,16 +67,13 @@ def command(
     if unused:
         raise ConfigError(f"--data names {unused[0]}, which is not asked", "name it among the tasks too")
     wanted = [task(name, places.get(name, "")) for name in dict.fromkeys(tasks)]
-    bounds = None
-    if gate is not None:
-        from hanlin.eval.gate import Gate
-
-        bounds = Gate.read(gate)
     from hanlin.cli.models import open_model
     from hanlin.eval.exam import Progress, examine
+    from hanlin.eval.gate import Gate
     from hanlin.eval.store import Store
     from hanlin.eval.subject import Local
 
+    bounds = None if gate is None else Gate.read(gate)
     subject, store, results = Local(open_model(model, dtype, adapter), is_chat), Store(), []
     for one in wanted:
         for step in examine(subject, one, store, limit=limit, shots=shots, minutes=minutes or math.inf, seed=seed):

@@ -1,5 +1,6 @@
 """Generate text: continue a prompt, or answer it through the model's chat template."""
 
+import collections
 import json
 import time
 from pathlib import Path
@@ -8,7 +9,15 @@ from typing import Any
 import click
 
 from hanlin.cli.allowed import BY_TOKEN, Allowed, allowed_options
-from hanlin.cli.arguments import adapter_option, dtype_option, model_option, one_model, read_text
+from hanlin.cli.arguments import (
+    adapter_option,
+    dtype_option,
+    engine_settings,
+    kept_option,
+    model_option,
+    one_model,
+    read_text,
+)
 from hanlin.cli.options import chosen, options
 from hanlin.core.errors import CapacityError, ConfigError, RefusedError
 from hanlin.infer.sampling import Sampling
@@ -24,6 +33,7 @@ from hanlin.infer.sampling import Sampling
 @allowed_options
 @dtype_option
 @adapter_option
+@kept_option
 @click.option("--receipt", metavar="FILE", type=Path, help="Write what `hanlin replay` proves the answer with.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
 def command(
@@ -34,6 +44,7 @@ def command(
     system: str | None,
     dtype: str | None,
     adapter: str | None,
+    kept: str | None,
     receipt: Path | None,
     is_json: bool,
     allowed: Allowed,
@@ -60,7 +71,7 @@ def command(
     began = time.perf_counter()
     from hanlin.cli.models import open_model
 
-    holder = open_model(wanted, dtype, adapter)
+    holder = open_model(wanted, dtype, adapter, engine_settings(kept))
     load_seconds = time.perf_counter() - began
     sampling = allowed.added(sampling, holder.tokenizer)
     from hanlin.cli.answers import Timed, as_object, note, print_text
@@ -70,16 +81,13 @@ def command(
     if not sampling.is_greedy:  # a fresh seed too is one to report
         sampling = sampling.model_copy(update={"seed": sampling.seeds()[0]})
     messages = [{"role": "system", "content": system}] if system is not None else []
-    tokens = (
-        holder.conversation([*messages, {"role": "user", "content": text}], sampling)
-        if chat
-        else holder.encode(text, sampling)
-    )
+    messages.append({"role": "user", "content": text})
+    tokens = holder.conversation(messages, sampling) if chat else holder.encode(text, sampling)
     timed = Timed(holder.answer(tokens, sampling, constraint), sampling.n)
-    if not is_json:
+    if is_json:
+        collections.deque(timed, maxlen=0)  # read to its end
+    else:
         print_text(timed, holder.tokenizer, sampling)
-    for _ in timed if is_json else ():
-        pass
     if receipt is not None:
         _keep(receipt, holder, dtype, tokens, sampling, constraint, timed)
     if is_json:

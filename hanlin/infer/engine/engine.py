@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from hanlin.core.errors import CapacityError, HanlinError, RefusedError
-from hanlin.core.machine import allowed_memory
 from hanlin.infer.answer import Answer, Known
 from hanlin.infer.bounds import check
 from hanlin.infer.engine.adapters import Adapters, adapted
@@ -24,7 +23,8 @@ from hanlin.infer.engine.pages import SIZE, Pages
 from hanlin.infer.engine.rate import places
 from hanlin.infer.engine.request import Request
 from hanlin.infer.engine.sequence import Sequence
-from hanlin.infer.engine.settings import EngineSettings
+from hanlin.infer.engine.settings import EngineSettings, count_blocks
+from hanlin.infer.engine.shelf import shelf_of
 from hanlin.infer.event import Event, Place
 from hanlin.infer.guide import Guide, guide
 from hanlin.infer.room import room
@@ -73,18 +73,23 @@ class Engine:
         context: int,
         settings: EngineSettings | None = None,
         config: Shape | None = None,
+        whose: bytes | None = None,
     ) -> None:
         """`context` is the window of the model, at most the plan's positions; its config is needed for adapters.
 
+        `whose` is the model's `identity`, needed to keep things on disk.
+
         Raises:
             CapacityError: keys and values of one full context exceed the free memory.
+            StoreError: what was read cannot be kept in the folder that the settings name.
         """
         self.plan, self.tokenizer, self.settings = plan, tokenizer, settings or EngineSettings()
         self.context = min(context, plan.positions)
         self.drawable = min(plan.vocabulary, tokenizer.vocab_size)
-        self.kv = plan.blocks(self._blocks(), self.settings.kv_store)
+        self.kv = plan.blocks(count_blocks(plan, self.context, self.settings), self.settings.kv_store)
         self.pages = Pages(self.kv.count, keeps=self.settings.has_prefix_cache)
         self._adapters = Adapters(plan, config)
+        self.shelf = shelf_of(self.settings, whose, self.kv.memory, self.pages)
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.counts = Counts()
@@ -182,7 +187,10 @@ class Engine:
         self._begun = []
         parts = self._schedule()
         logits = self._run(parts)
-        return self._emit(parts, logits)
+        events = self._emit(parts, logits)
+        if self.shelf is not None:
+            self.shelf.settle(None if self.is_idle else 1)
+        return events
 
     def generate(self, request: Request) -> Iterator[Event]:
         """One request's events, as they come; others that were submitted go on beside it, and theirs are lost.
@@ -206,19 +214,8 @@ class Engine:
                         yield one.event
         finally:
             self.cancel(handle)
-
-    def _blocks(self) -> int:
-        one = self.plan.blocks(0, self.settings.kv_store).block_bytes
-        full = -(-(self.context + MOST) // SIZE) + 1
-        if self.settings.kv_blocks is not None:
-            return self.settings.kv_blocks
-        free = allowed_memory().available_bytes // 2 // one
-        if free < min(full, 64):
-            what = f"{free:,} blocks of {one:,} bytes fit in half of the free memory, and {min(full, 64):,} are needed"
-            raise CapacityError(what, "keep keys and values in fewer bits (kv_store), or close other programs")
-        return min(free, full * self.settings.streams)
-
-    # schedule
+            if self.shelf is not None:
+                self.shelf.settle()
 
     def _schedule(self) -> list[Part]:
         self._expire()
@@ -257,7 +254,7 @@ class Engine:
         leader = sequence.leader
         if leader is not None and not leader.is_finished and not leader.answer.count:
             return False
-        sequence.begin_from(self.pages)
+        sequence.begin_from(self.pages, self.shelf and self.shelf.fetch)
         sequence.found = sequence.computed
         self._begun.append(sequence)
         self.counts.found += sequence.computed
@@ -294,8 +291,6 @@ class Engine:
         if self._late:
             self._clear()
 
-    # run
-
     def _run(self, parts: list[Part]) -> np.ndarray:
         if not parts:
             return np.empty((0, self.plan.vocabulary), np.float32)
@@ -326,8 +321,6 @@ class Engine:
         assert said.logits is not None
         return said.logits
 
-    # emit
-
     def _emit(self, parts: list[Part], logits: np.ndarray) -> list[Emitted]:
         events = [self._cut(sequence) for sequence in self._late]
         found = survey(logits, self.drawable)
@@ -340,7 +333,10 @@ class Engine:
             place = asked.stop
             try:
                 events.extend(self._tell(sequence, part.size, logits[told], known[told]))
+                named = sequence.named
                 sequence.advance(part.size, self.pages)
+                if self.shelf is not None:
+                    self.shelf.note(sequence.read_blocks(named))
                 if part.is_asked:
                     pairs = list(zip(logits[asked], known[asked], strict=True))
                     events.extend(Emitted(sequence.handle, event) for event in self._say(sequence, pairs))

@@ -72,6 +72,10 @@ class Pages:
             found.append(block)
         return found
 
+    def content(self, block: int) -> Hash | None:
+        """By what a block is known, if it is."""
+        return self._hash_of.get(block)
+
     def name(self, block: int, one: Hash) -> None:
         """A held block is full, and this is what is in it. If another one has the same, that one stays known."""
         if self.keeps and one not in self._known and block not in self._hash_of:

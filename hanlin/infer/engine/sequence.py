@@ -1,6 +1,7 @@
 """One answer in the engine: its tokens, how many of them are computed, and which blocks they lie in."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hanlin.infer.answer import Answer
@@ -10,6 +11,7 @@ from hanlin.infer.engine.request import Request
 from hanlin.kernels.low import Lows
 
 _numbers = itertools.count()
+Kept = Callable[[Hash, int], bool]
 
 
 @dataclass(eq=False)
@@ -97,12 +99,24 @@ class Sequence:
             self.blocks.append(block)
         return True
 
-    def begin_from(self, pages: Pages) -> None:
-        """Take over what others computed of the same beginning; the last token is always computed anew."""
+    def begin_from(self, pages: Pages, kept: Kept | None = None) -> None:
+        """Take over what others computed of the same beginning; the last token is always computed anew.
+
+        `kept` is told a name and a block: it says whether it has filled the block with what goes by that name.
+        """
         tokens = self.answer.tokens[self.begin :]
         readable = min(len(tokens), self.rated) - 1 if self.is_rated else len(tokens) - 1
         known: list[Hash] = hashes(tokens[:readable], self.salt) if pages.keeps else []
         self.blocks = pages.find(known)
+        for one in known[len(self.blocks) :] if kept else ():
+            block = pages.take()
+            if block is None:
+                break
+            if kept is None or not kept(one, block):
+                pages.release([block])
+                break
+            pages.name(block, one)
+            self.blocks.append(block)
         self.named = len(self.blocks)
         self.name = known[self.named - 1] if self.named else self.salt
         self.computed = self.named * SIZE
@@ -119,6 +133,11 @@ class Sequence:
                 pages.name(block, one)
                 self.name = one
             self.named = full
+
+    def read_blocks(self, first: int) -> list[int]:
+        """Blocks from the `first` on whose keys and values are all of the prompt."""
+        whole = max(0, len(self.request.prompt) - self.begin) // SIZE
+        return self.blocks[first : min(self.named, whole)]
 
     def give_up(self, pages: Pages) -> None:
         """Hold nothing any more; what was computed will have to be found or computed again."""

@@ -4,7 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from hanlin.core.errors import CapacityError
+from hanlin.core.machine import allowed_memory
 from hanlin.core.settings import Settings
+from hanlin.infer.engine.guess import MOST
+from hanlin.infer.engine.pages import SIZE
+from hanlin.kernels.plan import Plan
 
 
 class EngineSettings(Settings):
@@ -20,5 +25,26 @@ class EngineSettings(Settings):
     """Most tokens of prompts in a step while answers are being written; four times as many while none is."""
     has_prefix_cache: bool = True
     """Keep what was computed of prompts and answers for others that begin alike."""
+    prefix_folder: str = ""
+    """Also keep what was computed of prompts in this folder, for when the model is loaded again; empty for none."""
+    prefix_mb: int = Field(default=1000, ge=1)
+    """Largest size of that folder; what was used longest ago goes first."""
     speculates: bool = True
     """Guess the next tokens from what was said before, and check several at once; switched off where it loses."""
+
+
+def count_blocks(plan: Plan, context: int, settings: EngineSettings) -> int:
+    """Blocks for keys and values that an engine should have.
+
+    Raises:
+        CapacityError: keys and values of one full context exceed the free memory.
+    """
+    if settings.kv_blocks is not None:
+        return settings.kv_blocks
+    one = plan.blocks(0, settings.kv_store).block_bytes
+    full = -(-(context + MOST) // SIZE) + 1
+    free = allowed_memory().available_bytes // 2 // one
+    if free < min(full, 64):
+        what = f"{free:,} blocks of {one:,} bytes fit in half of the free memory, and {min(full, 64):,} are needed"
+        raise CapacityError(what, "keep keys and values in fewer bits (kv_store), or close other programs")
+    return min(free, full * settings.streams)
