@@ -16,11 +16,16 @@ AHEAD_BYTES = 4 << 30
 
 
 def open_model(
-    name: str | None = None, dtype: str | None = None, adapter: str | None = None, engine: Any = None
+    name: str | None = None,
+    dtype: str | None = None,
+    adapter: str | None = None,
+    engine: Any = None,
+    draft: str | None = None,
 ) -> Any:
     """The model of that name, ready to use (a `hanlin.infer.model.Model`); None is the embedded default.
 
-    `engine` are settings of our kernels' engine (`hanlin.infer.engine.EngineSettings`).
+    `engine` are settings of our kernels' engine (`hanlin.infer.engine.EngineSettings`), `draft` is a model that guesses
+    for it.
 
     Raises:
         StoreError: there is no such model, it is damaged, or it cannot be fetched.
@@ -30,7 +35,9 @@ def open_model(
     read_ahead(fetched(name))
     from hanlin.infer.model import load
 
-    return load(DEFAULT if name is None else name, dtype, adapter, engine)
+    if draft is not None:
+        fetched(draft)
+    return load(DEFAULT if name is None else name, dtype, adapter, engine, draft)
 
 
 def fetched(name: str | None = None) -> Path:

@@ -16,25 +16,19 @@ from typing import Any, get_args, overload
 import numpy as np
 from jaxtyping import Float, Int
 
-from hanlin.core.errors import (
-    CapacityError,
-    ConfigError,
-    DataError,
-    RefusedError,
-    TokenizerError,
-    did_you_mean,
-    shown,
-)
+from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedError, TokenizerError, did_you_mean, shown
 from hanlin.core.machine import allowed_cores, allowed_memory
 from hanlin.core.settings import parse
 from hanlin.infer.constraint import Constraint
 from hanlin.infer.engine import Engine, EngineSettings, Request
+from hanlin.infer.engine.draft import Draft
 from hanlin.infer.engine.shelf import identity
 from hanlin.infer.event import Event
 from hanlin.infer.measures import WINDOW, Choice, Next, Pooling, Score
-from hanlin.infer.opening import BITS, based, native, precision
+from hanlin.infer.opening import BITS, based, drafting, native, precision
 from hanlin.infer.sampling import SLIDE, Sampling
 from hanlin.model.compiled import Compiled
+from hanlin.model.native import Native
 from hanlin.model.store import DEFAULT, resolve
 from hanlin.text.long import PIECE, encode_long
 from hanlin.text.message import Message, Role
@@ -51,6 +45,7 @@ def load(
     dtype: Any = None,
     adapter: str | Path | None = None,
     engine: EngineSettings | None = None,
+    draft: str | Path | None = None,
 ) -> "Model":
     """A model ready to use, fetched first if it is not here yet.
 
@@ -62,6 +57,8 @@ def load(
             "stored" with those a GGUF file has. None for float32.
         adapter: a folder of PEFT or `hanlin train`; whatever the model answers, it answers with this LoRA.
         engine: how our own kernels generate.
+        draft: a smaller model of the same tokens that guesses what this one checks: never another answer, and sooner
+            where the guesses are good; where they are not, it is not asked.
 
     Raises:
         RefusedError: the adapter was trained on other weights, or is of a kind not carried.
@@ -75,9 +72,9 @@ def load(
     name = str(name) or DEFAULT
     path, beside = based(resolve(name), None if adapter is None else str(adapter))
     if isinstance(dtype, str) and dtype in BITS:
-        return Model(*native(name, path, BITS[dtype], beside), engine)
-    if engine is not None:
-        what = f"dtype = {shown(dtype or 'float32')} computes with torch, which has no settings of an engine"
+        return Model(*native(name, path, BITS[dtype], beside), engine, drafting(resolve(str(draft))) if draft else None)
+    if engine is not None or draft:
+        what = f"dtype = {shown(dtype or 'float32')} computes with torch, which has no engine's settings and no draft"
         raise ConfigError(what, 'load it with dtype="int8", "int4" or "stored"')
     import torch
 
@@ -103,12 +100,14 @@ class Model:
         network: Any = None,
         adapter: Path | None = None,
         settings: EngineSettings | None = None,
+        draft: Native | None = None,
     ) -> None:
         """Of a `Checkpoint`, or of a `Native` (`hanlin.model.native`) and its `Compiled` network.
 
-        `adapter` is the folder of the one that the network has already, `settings` are of the engine it will have.
+        `adapter` is the folder of the one that the network has already, `settings` are of the engine it will have, and
+        `draft` guesses for it.
         """
-        self.adapter, self.settings = adapter, settings or EngineSettings()
+        self.adapter, self.settings, self.draft = adapter, settings or EngineSettings(), draft
         self.checkpoint = checkpoint
         self.name = name or checkpoint.path.name
         self.network: Any = network or checkpoint.network
@@ -207,7 +206,7 @@ class Model:
         """What generates with a compiled model; it keeps what it has read for prompts that begin alike.
 
         Raises:
-            ConfigError: the model is not compiled.
+            ConfigError: the model is not compiled, or its draft speaks other tokens.
             CapacityError: there is no memory for keys and values.
             StoreError: the settings' folder cannot keep what was read.
         """
@@ -215,7 +214,8 @@ class Model:
             raise ConfigError(f"{self.name} computes with torch", 'load it with dtype="int8", "int4" or "stored"')
         whose = identity(self.checkpoint.path, self.network.kind) if self.settings.prefix_folder else None
         plan, config = self.network.plan, self.network.config
-        engine = Engine(plan, self.tokenizer, self.context, self.settings, config, whose)
+        draft = None if self.draft is None else Draft.of(self.draft)
+        engine = Engine(plan, self.tokenizer, self.context, self.settings, config, whose, draft)
         if self.network.adapter is not None:
             engine.load_adapter(ADAPTER, self.network.adapter)
         return engine

@@ -82,3 +82,14 @@ def precision(dtype: Any) -> Any:
     raise ConfigError(
         f"dtype = {shown(dtype)} is no precision to compute in", did_you_mean(str(dtype), (*DTYPES, *BITS))
     )
+
+
+def drafting(path: Path) -> Native:
+    """A model that guesses for another one: as fast as it can be, with a GGUF file's codes or in bytes.
+
+    Raises:
+        ConfigError: there are no native kernels.
+        WeightsError, RefusedError, TokenizerError: as `load_native`.
+    """
+    is_coded = path.suffix == ".gguf" or any(path.glob("*.gguf"))
+    return load_native(path, bits=None if is_coded else 8)

@@ -149,6 +149,7 @@ def open_talk(
     dtype: str | None = None,
     adapter: str | None = None,
     engine: EngineSettings | None = None,
+    draft: str | None = None,
 ) -> Talk:
     """The model, ready to talk.
 
@@ -159,13 +160,13 @@ def open_talk(
     from hanlin.cli.models import open_model
 
     source = read_template(template) if template else None
-    model = open_model(name, dtype, adapter, engine)
+    model = open_model(name, dtype, adapter, engine, draft)
     if source is not None:
         known = model.tokenizer.template
         written = ChatTemplate(source, known.special if known else special_words(model.tokenizer))
         tokenizer = replace(model.tokenizer, template=written)
         checkpoint = replace(model.checkpoint, tokenizer=tokenizer)
-        model = type(model)(checkpoint, model.name, model.network, model.adapter, model.settings)
+        model = type(model)(checkpoint, model.name, model.network, model.adapter, model.settings, model.draft)
     if model.tokenizer.template is None:
         fix = "let it continue a text (hanlin generate), or bring a template: --template FILE"
         raise RefusedError(f"{model.name} has no chat template: it was not taught to talk", fix)

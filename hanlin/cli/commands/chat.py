@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from hanlin.cli.allowed import BY_TOKEN
-from hanlin.cli.arguments import adapter_option, dtype_option, engine_settings, kept_option, model_option, one_model
+from hanlin.cli.arguments import (
+    adapter_option,
+    draft_option,
+    dtype_option,
+    engine_settings,
+    kept_option,
+    model_option,
+    one_model,
+)
 from hanlin.cli.language import Language, spoken
 from hanlin.cli.options import chosen, options
 from hanlin.infer.sampling import Sampling
@@ -21,6 +29,7 @@ SAMPLING = options(Sampling, skip=("n", "logprobs", *BY_TOKEN))
 @dtype_option
 @adapter_option
 @kept_option
+@draft_option
 @click.option("--system", metavar="TEXT", help="A system message to begin with.")
 @click.option("--load", "saved", metavar="FILE", type=Path, help="Go on with a conversation that /save wrote.")
 @click.option("--template", metavar="FILE", type=Path, help="A Jinja chat template to use instead of the model's own.")
@@ -34,6 +43,7 @@ def command(
     dtype: str | None,
     adapter: str | None,
     kept: str | None,
+    draft: str | None,
     system: str | None,
     saved: Path | None,
     template: Path | None,
@@ -58,7 +68,7 @@ def command(
     words = Words(lang or spoken())
     loop = Loop(words)
     with loop.waiting(words("loading")):
-        talk = open_talk(wanted, template, dtype, adapter, engine_settings(kept))
+        talk = open_talk(wanted, template, dtype, adapter, engine_settings(kept), draft)
     if saved and found:
         loop.say_all(restore(talk, *found, saved, words))
     talk.sampling = settings

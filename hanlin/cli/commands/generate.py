@@ -11,6 +11,7 @@ import click
 from hanlin.cli.allowed import BY_TOKEN, Allowed, allowed_options
 from hanlin.cli.arguments import (
     adapter_option,
+    draft_option,
     dtype_option,
     engine_settings,
     kept_option,
@@ -34,6 +35,7 @@ from hanlin.infer.sampling import Sampling
 @dtype_option
 @adapter_option
 @kept_option
+@draft_option
 @click.option("--receipt", metavar="FILE", type=Path, help="Write what `hanlin replay` proves the answer with.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object at the end instead of text as it comes.")
 def command(
@@ -45,6 +47,7 @@ def command(
     dtype: str | None,
     adapter: str | None,
     kept: str | None,
+    draft: str | None,
     receipt: Path | None,
     is_json: bool,
     allowed: Allowed,
@@ -71,7 +74,7 @@ def command(
     began = time.perf_counter()
     from hanlin.cli.models import open_model
 
-    holder = open_model(wanted, dtype, adapter, engine_settings(kept))
+    holder = open_model(wanted, dtype, adapter, engine_settings(kept), draft)
     load_seconds = time.perf_counter() - began
     sampling = allowed.added(sampling, holder.tokenizer)
     from hanlin.cli.answers import Timed, as_object, note, print_text

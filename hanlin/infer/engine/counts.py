@@ -15,3 +15,5 @@ class Counts:
     preempted: int = 0
     guessed: int = 0
     right: int = 0
+    drafted: int = 0
+    """Of those that were guessed, by a draft model."""

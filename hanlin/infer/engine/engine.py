@@ -17,7 +17,9 @@ from hanlin.core.errors import CapacityError, HanlinError, RefusedError
 from hanlin.infer.answer import Answer, Known
 from hanlin.infer.bounds import check
 from hanlin.infer.engine.adapters import Adapters, adapted
+from hanlin.infer.engine.ahead import Ahead
 from hanlin.infer.engine.counts import Counts
+from hanlin.infer.engine.draft import Draft
 from hanlin.infer.engine.guess import MOST, Guesser
 from hanlin.infer.engine.pages import SIZE, Pages
 from hanlin.infer.engine.rate import places
@@ -35,10 +37,6 @@ from hanlin.text.tokenizer import Tokenizer
 
 ALONE = 4
 """Times as many tokens of prompts in a step while no answer is being written."""
-MOST_ROWS = 16
-"""Rows of answers and guesses in a step up to which guesses are made: beyond, a row costs what it costs alone."""
-
-
 RATED = 128
 """Tokens of a prompt in a step whose log-probabilities are told: each has a row of logits in memory."""
 
@@ -74,12 +72,14 @@ class Engine:
         settings: EngineSettings | None = None,
         config: Shape | None = None,
         whose: bytes | None = None,
+        draft: Draft | None = None,
     ) -> None:
         """`context` is the window of the model, at most the plan's positions; its config is needed for adapters.
 
-        `whose` is the model's `identity`, needed to keep things on disk.
+        `whose` is the model's `identity`, needed to keep things on disk; `draft` a model that guesses.
 
         Raises:
+            ConfigError: the draft speaks other tokens.
             CapacityError: keys and values of one full context exceed the free memory.
             StoreError: what was read cannot be kept in the folder that the settings name.
         """
@@ -93,6 +93,9 @@ class Engine:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.counts = Counts()
+        self._ahead = Ahead(self.context, self.counts, draft)
+        if draft is not None:
+            draft.check(tokenizer)
         self._late: list[Sequence] = []
         self._begun: list[Sequence] = []
         self._handles = itertools.count()
@@ -184,10 +187,12 @@ class Engine:
 
     def step(self) -> list[Emitted]:
         """Compute the next tokens of all that go on, and end what cannot go on."""
-        self._begun = []
+        self._begun, began = [], time.perf_counter()
         parts = self._schedule()
         logits = self._run(parts)
         events = self._emit(parts, logits)
+        if parts and all(part.sequence.answer.count > 1 or part.sequence.is_finished for part in parts):
+            self._ahead.take(sum(one.event is not None for one in events), time.perf_counter() - began)
         if self.shelf is not None:
             self.shelf.settle(None if self.is_idle else 1)
         return events
@@ -219,12 +224,9 @@ class Engine:
 
     def _schedule(self) -> list[Part]:
         self._expire()
-        parts: list[Part] = []
-        for sequence in sorted(self.running, key=lambda one: one.rank):
-            if sequence.is_running and sequence.pending == 1:
-                self._guess(sequence)
-                if self._has_room(sequence, 1):
-                    parts.append(Part(sequence, 1, is_asked=True))
+        writing = sorted((one for one in self.running if one.pending == 1), key=lambda one: one.rank)
+        self._ahead.fill(writing, len(self.running))
+        parts = [Part(one, 1, is_asked=True) for one in writing if one.is_running and self._has_room(one, 1)]
         parts = [part for part in parts if part.sequence.is_running]
         left = self.settings.step_tokens * (1 if parts else ALONE)
         for sequence in sorted((*self.running, *self.waiting), key=lambda one: one.rank):
@@ -262,14 +264,6 @@ class Engine:
         self.waiting.remove(sequence)
         self.running.append(sequence)
         return True
-
-    def _guess(self, sequence: Sequence) -> None:
-        most = min(MOST, sequence.request.sampling.max_tokens - sequence.answer.count - 1)
-        most = min(most, self.context - sequence.length)
-        if sequence.guesser is None or most < 1 or len(self.running) > MOST_ROWS // 2:
-            sequence.guess = []
-            return
-        sequence.guess = sequence.guesser.guess(sequence.answer.tokens, most)
 
     def _has_room(self, sequence: Sequence, count: int) -> bool:
         """Room for more of a sequence; others that come after it give theirs up for it, else it gives up its own."""
@@ -367,12 +361,7 @@ class Engine:
                 break
             right += 1
         sequence.advance(right, self.pages)
-        if sequence.guesser is not None:
-            sequence.guesser.grow(answer.tokens)
-            if guess:
-                sequence.guesser.learn(len(guess), right)
-                self.counts.guessed += len(guess)
-                self.counts.right += right
+        self._ahead.learn(sequence, len(guess), right)
         if answer.finish is None and sequence.length > self.context:
             sequence.forget(max(1, self.context // 2), self.pages)
             self.running.remove(sequence)

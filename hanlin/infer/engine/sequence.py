@@ -45,6 +45,8 @@ class Sequence:
     """The next token of the prompt whose log-probability is to be told; all of them are once it is the length."""
     guess: list[int] = field(default_factory=list)
     """Tokens guessed to follow, to be checked in this step."""
+    is_drafted: bool = False
+    """By a draft model."""
     dropped: int = 0
     """Tokens forgotten just before the next one."""
     is_running: bool = False
