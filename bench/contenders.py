@@ -4,7 +4,8 @@
 
 A line of JSON in, such as {"depth": 1000, "tokens": 32, "streams": 1}; one out, with the seconds to the first token of
 the last prompt and the tokens per second of all answers after that. Prompts are drawn anew each time, so that nothing
-was read before; answers are greedy and do not end early. Nothing of Hanlin is imported but by its own contender.
+was read before, but for "again": 1, which asks for the last prompts once more. Answers are greedy and do not end early.
+The first line says how many bytes of weights it reads for a token. Nothing of Hanlin is imported but by its contender.
 """
 
 import importlib
@@ -21,9 +22,20 @@ MOST, VOCABULARY = 8192, 40_000
 THREADS = len(os.sched_getaffinity(0))
 
 
-def prompt(depth: int) -> list[int]:
-    """Tokens that no prompt before had."""
-    return [random.randrange(100, VOCABULARY) for _ in range(max(8, depth))]
+LAST: list[list[int]] = []
+
+
+def prompts(depth: int, streams: int, again: int) -> list[list[int]]:
+    """Tokens that no prompt before had, or those of the last time."""
+    if not again:
+        LAST[:] = [[random.randrange(100, VOCABULARY) for _ in range(max(8, depth))] for _ in range(streams)]
+    return LAST
+
+
+def file_bytes(path: str, pattern: str) -> int:
+    """Of a file, or of those in a folder."""
+    where = Path(path)
+    return sum(file.stat().st_size for file in ([where] if where.is_file() else where.glob(pattern)))
 
 
 class Hanlin:
@@ -34,11 +46,12 @@ class Hanlin:
         from hanlin.eval.speed import Bench
 
         name, _, dtype = model.rpartition(":")
-        self.bench = Bench(hanlin.load(name, dtype), streams=32)
+        self.bench = Bench(hanlin.load(name, dtype), streams=32, keeps=True)
+        self.bytes = self.bench.engine.plan.bytes
 
-    def run(self, depth: int, tokens: int, streams: int) -> tuple[float, float]:
+    def run(self, depth: int, tokens: int, streams: int, again: int = 0) -> tuple[float, float]:
         """Seconds to the first token, tokens per second after it."""
-        return self.bench.run(depth, tokens, streams)
+        return self.bench.ask(prompts(depth, streams, again), tokens)
 
 
 class LlamaCpp:
@@ -51,25 +64,26 @@ class LlamaCpp:
         params.model.path, params.n_ctx, params.verbosity, params.warmup = model, 32 * 1024, -1, False
         params.n_parallel, params.cpuparams.n_threads, params.cpuparams_batch.n_threads = 32, THREADS, THREADS
         params.kv_unified = True
-        self.server = xllamacpp.Server(params)
+        self.server, self.bytes = xllamacpp.Server(params), file_bytes(model, "")
 
-    def _one(self, depth: int, tokens: int) -> dict[str, Any]:
+    def _one(self, prompt: list[int], tokens: int) -> dict[str, Any]:
         asked = {
-            "prompt": prompt(depth),
+            "prompt": prompt,
             "n_predict": tokens,
             "temperature": 0,
-            "cache_prompt": False,
+            "cache_prompt": True,
             "ignore_eos": True,
         }
         return self.server.handle_completions(asked)["timings"]
 
-    def run(self, depth: int, tokens: int, streams: int) -> tuple[float, float]:
+    def run(self, depth: int, tokens: int, streams: int, again: int = 0) -> tuple[float, float]:
         """Seconds to the first token, tokens per second after it."""
+        asked = prompts(depth, streams, again)
         if streams == 1:
-            found = self._one(depth, tokens)
+            found = self._one(asked[0], tokens)
             return found["prompt_ms"] / 1e3, found["predicted_per_second"]
         timings: list[dict[str, Any]] = []
-        threads = [threading.Thread(target=lambda: timings.append(self._one(depth, tokens))) for _ in range(streams)]
+        threads = [threading.Thread(target=lambda one=one: timings.append(self._one(one, tokens))) for one in asked]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -84,17 +98,18 @@ class OpenVINO:
     def __init__(self, model: str) -> None:
         self.genai: Any = importlib.import_module("openvino_genai")
         settings = self.genai.SchedulerConfig()
-        settings.max_num_batched_tokens, settings.enable_prefix_caching = MOST, False
+        settings.max_num_batched_tokens, settings.enable_prefix_caching = MOST, True
         self.pipe = self.genai.LLMPipeline(model, "CPU", scheduler_config=settings, INFERENCE_NUM_THREADS=THREADS)
+        self.bytes = file_bytes(model, "openvino_model.bin")
 
-    def run(self, depth: int, tokens: int, streams: int) -> tuple[float, float]:
+    def run(self, depth: int, tokens: int, streams: int, again: int = 0) -> tuple[float, float]:
         """Seconds to the first token, tokens per second after it."""
         import numpy
 
         openvino: Any = importlib.import_module("openvino")
 
         config = self.genai.GenerationConfig(max_new_tokens=tokens, ignore_eos=True, do_sample=False)
-        ids = numpy.array([prompt(depth) for _ in range(streams)], numpy.int64)
+        ids = numpy.array(prompts(depth, streams, again), numpy.int64)
         given = self.genai.TokenizedInputs(openvino.Tensor(ids), openvino.Tensor(numpy.ones_like(ids)))
         began = time.perf_counter()
         metrics = self.pipe.generate(given, config).perf_metrics
@@ -114,10 +129,11 @@ class Transformers:
         folder, _, dtype = model.rpartition(":")
         self.torch = torch
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+        self.bytes = file_bytes(folder, "*.safetensors") // (1 if dtype == "float32" else 2)
 
-    def run(self, depth: int, tokens: int, streams: int) -> tuple[float, float]:
+    def run(self, depth: int, tokens: int, streams: int, again: int = 0) -> tuple[float, float]:
         """Seconds to the first token, tokens per second after it."""
-        ids = self.torch.tensor([prompt(depth) for _ in range(streams)])
+        ids = self.torch.tensor(prompts(depth, streams, again))
         seconds = []
         with self.torch.inference_mode():
             for count in {1, tokens}:
@@ -145,7 +161,7 @@ def main() -> None:
     os.dup2(2, 1)  # what an engine prints is not ours
     engine: Any = ENGINES[sys.argv[1]](sys.argv[2])
     engine.run(8, 2, 1)
-    print(json.dumps({"ready": True}), file=out, flush=True)
+    print(json.dumps({"bytes": engine.bytes}), file=out, flush=True)
     for line in sys.stdin:
         first, speed = engine.run(**json.loads(line))
         status = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())

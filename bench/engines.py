@@ -9,7 +9,9 @@
 ENGINE is hanlin, llama.cpp, openvino or transformers (bench/contenders.py says what each takes for MODEL), PYTHON the
 interpreter that has it, if that is another. Each lives in a process of its own and rests while others are asked; they
 take turns question by question and round by round. Figures are medians with the middle half. Load: seconds from the
-start of the process until two tokens have been written. The first NAME is compared with the rest.
+start of the process until two tokens have been written. First cold and warm: seconds until the first token of a prompt
+that is new, and of the same one again. Roofline: the share of the speed at which weights can be read that writing one
+answer reaches. The first NAME is compared with the rest.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from common import record, settle
+
+from hanlin.core.measure import read_speed
 
 PATIENCE_SECONDS = 10.0
 
@@ -38,7 +42,7 @@ class Contender:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self.said()
+        self.bytes = self.said()["bytes"]
         self.load_seconds = time.perf_counter() - began
         self.peak_bytes = 0
 
@@ -77,9 +81,11 @@ def main() -> None:
         [int(part) for part in text.split(",") if part] for text in (given.depths, given.prompts, given.streams)
     )
     settle(PATIENCE_SECONDS)
+    read = read_speed(512 << 20)
     them = [Contender(told) for told in given.contenders]
     questions: dict[str, dict[str, int]] = {
         **{f"prefill_{count}": {"depth": count, "tokens": 1, "streams": 1} for count in prompts},
+        **{f"first_warm_{count}": {"depth": count, "tokens": 1, "streams": 1, "again": 1} for count in prompts},
         **{f"decode_at_{depth}": {"depth": depth, "tokens": given.tokens, "streams": 1} for depth in depths},
         **{f"streams_{count}": {"depth": 16, "tokens": given.tokens, "streams": count} for count in streams},
     }
@@ -89,15 +95,44 @@ def main() -> None:
             settle(PATIENCE_SECONDS)
             for one in them:
                 said = one.ask(**question)
-                speed = question["depth"] / said["first"] if what.startswith("prefill") else said["speed"]
                 if number:  # the first time pays for memory and caches
-                    found[what][one.name].append(speed)
-            print(number, what, {name: round(some[-1]) for name, some in found[what].items() if some}, file=sys.stderr)
-    record("engines", figures(them, found))
+                    found[what][one.name].append(figure(what, question, said))
+            lasts = {name: round(some[-1], 3) for name, some in found[what].items() if some}
+            print(number, what, lasts, file=sys.stderr, flush=True)
+    told = figures(them, found)
+    told["read_bytes_per_second"] = round(read)
+    for count in prompts:
+        told[f"first_cold_{count}"] = {
+            name: round(count / statistics.median(some), 4) for name, some in found[f"prefill_{count}"].items()
+        }
+    if depths:
+        told |= depth_figures(them, found, sorted(depths), read)
+    record("engines", told)
+
+
+def depth_figures(
+    them: list[Contender], found: dict[str, dict[str, list[float]]], depths: list[int], read: float
+) -> dict[str, Any]:
+    """The roofline of one answer, and how much of its speed is left behind longer prompts."""
+    at = {
+        depth: {name: statistics.median(some) for name, some in found[f"decode_at_{depth}"].items()} for depth in depths
+    }
+    least = at[depths[0]]
+    told = {"roofline": {one.name: round(least[one.name] * one.bytes / read, 3) for one in them}}
+    for depth in depths[1:]:
+        told[f"kept_at_{depth}"] = {name: round(value / least[name], 3) for name, value in at[depth].items()}
+    return told
+
+
+def figure(what: str, question: dict[str, int], said: dict[str, float]) -> float:
+    """Tokens per second; of a first token its seconds."""
+    if what.startswith("first"):
+        return said["first"]
+    return question["depth"] / said["first"] if what.startswith("prefill") else said["speed"]
 
 
 def figures(them: list[Contender], found: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    """Medians with their quarters, and the first contender's ratio to each other."""
+    """Medians with their quarters, and the first contender's ratio to each other; above 1 it is the better one."""
     told: dict[str, Any] = {"contenders": {one.name: " ".join(map(str, one.process.args[1:])) for one in them}}  # pyright: ignore
     told["load_seconds"] = {one.name: round(one.load_seconds, 2) for one in them}
     told["peak_bytes"] = {one.name: one.peak_bytes for one in them}
@@ -105,11 +140,16 @@ def figures(them: list[Contender], found: dict[str, dict[str, list[float]]]) -> 
     for what, by_name in found.items():
         middle = {name: statistics.median(some) for name, some in by_name.items()}
         told[what] = {
-            name: [round(it, 1) for it in (statistics.quantiles(some, n=4) if len(some) > 1 else some * 3)]
+            name: [
+                round(it, 4 if what.startswith("first") else 1)
+                for it in (statistics.quantiles(some, n=4) if len(some) > 1 else some * 3)
+            ]
             for name, some in by_name.items()
         }
         told[f"{what}_times"] = {
-            name: round(middle[first] / value, 2) for name, value in middle.items() if name != first and value
+            name: round(value / middle[first] if what.startswith("first") else middle[first] / value, 2)
+            for name, value in middle.items()
+            if name != first and value
         }
     return told
 

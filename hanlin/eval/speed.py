@@ -100,15 +100,15 @@ def weights(plan: Plan) -> int:
 class Bench:
     """A model that is asked again and again for tokens nobody needs."""
 
-    def __init__(self, model: Model, streams: int = 1) -> None:
-        """Room for `streams` answers at once.
+    def __init__(self, model: Model, streams: int = 1, *, keeps: bool = False) -> None:
+        """Room for `streams` answers at once; `keeps`: what was read is not read again.
 
         Raises:
             ConfigError: the model computes with torch.
         """
         if not isinstance(model.network, Compiled):
             raise ConfigError(f"{model.name} computes with torch", 'load it with dtype="int8"')
-        settings = EngineSettings(streams=streams, has_prefix_cache=False, speculates=False)
+        settings = EngineSettings(streams=streams, has_prefix_cache=keeps, speculates=False)
         self.engine = Engine(model.network.plan, model.tokenizer, model.context, settings)
         self.vocabulary = min(model.config.vocabulary, model.tokenizer.vocab_size)
         self._draws = itertools.count()
@@ -116,10 +116,14 @@ class Bench:
     def run(self, depth: int, tokens: int, streams: int = 1) -> tuple[float, float]:
         """Seconds to the first token of the last of some prompts, and tokens per second of all answers after that."""
         draw = np.random.default_rng(next(self._draws))
-        sampling = Sampling(max_tokens=tokens, min_tokens=tokens)
+        return self.ask([draw.integers(0, self.vocabulary, max(LEAST, depth)).tolist() for _ in range(streams)], tokens)
+
+    def ask(self, prompts: Sequence[Sequence[int]], tokens: int) -> tuple[float, float]:
+        """The same of these prompts."""
+        sampling, streams = Sampling(max_tokens=tokens, min_tokens=tokens), len(prompts)
         began = time.perf_counter()
-        for _ in range(streams):
-            self.engine.submit(Request(tuple(draw.integers(0, self.vocabulary, max(LEAST, depth)).tolist()), sampling))
+        for prompt in prompts:
+            self.engine.submit(Request(tuple(prompt), sampling))
         said: set[int] = set()
         count, first = 0, began
         while not self.engine.is_idle:
