@@ -103,7 +103,7 @@ def examine(
     scores = {name: measure(judge, some, replies, seed=seed) for name, judge in judges.items()}
     groups = _groups(judges, some, replies)
     settings = {"data": task.data, "version": task.version, "limit": limit, "shots": shots, "seed": seed}
-    settings |= {"file": task.file} if task.file else {}
+    settings |= {"form": subject.form} | ({"file": task.file} if task.file else {})
     told = [{"name": name, **asdict(score)} for name, score in scores.items()]
     store.keep_exam(Kept(subject.name, task.name, settings, time.time(), told, some, replies))
     yield Result(task.name, subject.name, scores, groups, some, replies, len(asked), time.monotonic() - began, settings)

@@ -103,6 +103,9 @@ def measure(one: Metric, samples: Sequence[Sample], replies: Sequence[Reply], *,
         n=len(samples),
         signature=signature(one, samples),
         higher_is_better=one.IS_HIGHER_BETTER,
+        lowest=float(one.RANGE[0]),
+        highest=float(one.RANGE[1]),
+        is_mean=bool(getattr(one, "IS_MEAN", False)),
     )
 
 

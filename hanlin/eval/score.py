@@ -6,6 +6,7 @@ two figures with different signatures are no pair, and comparing them is refused
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from hanlin.core.errors import RefusedError
 
@@ -25,13 +26,32 @@ class Score:
     signature: str
     """`name|setting:value|…|version`."""
     higher_is_better: bool = True
+    lowest: float = -math.inf
+    """No value of this metric is less."""
+    highest: float = math.inf
+    is_mean: bool = False
+    """It is the mean of its items."""
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Normal confidence interval, cut to nothing: a bound may lie outside the metric's range."""
-        from statistics import NormalDist
+        """A confidence interval that keeps to the metric's range.
 
-        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.stderr
-        return self.value - reach, self.value + reach
+        Of a mean of items between 0 and 1 it is Wilson's, for as many independent right and wrong answers as would have
+        this standard error: so none right of twenty is not said to be sure. Of anything else the normal one, cut off.
+        """
+        reach = NormalDist().inv_cdf(0.5 + level / 2)
+        if self.is_mean and (self.lowest, self.highest) == (0, 1) and not math.isnan(self.stderr):
+            return self._wilson(reach)
+        low, high = self.value - reach * self.stderr, self.value + reach * self.stderr
+        return max(low, self.lowest), min(high, self.highest)
+
+    def _wilson(self, reach: float) -> tuple[float, float]:
+        """Read more: Wilson 1927; Brown, Cai and DasGupta 2001."""
+        share = min(1.0, max(0.0, self.value))
+        spread = share * (1 - share)
+        n = spread / self.stderr**2 if self.stderr and spread else float(self.n)
+        middle = (share + reach**2 / (2 * n)) / (1 + reach**2 / n)
+        half = reach / (1 + reach**2 / n) * math.sqrt(spread / n + reach**2 / (4 * n**2))
+        return max(0.0, middle - half), min(1.0, middle + half)
 
     def __str__(self) -> str:
         spread = "" if math.isnan(self.stderr) else f" ± {self.stderr:.4f}"

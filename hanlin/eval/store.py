@@ -85,6 +85,11 @@ class Store:
         with self.engine.connect() as door:
             return {f"{row.task} {row.settings}": _kept(row) for row in door.execute(asked)}
 
+    def models(self) -> list[str]:
+        """Names that exams are kept under."""
+        with self.engine.connect() as door:
+            return sorted(door.execute(select(EXAMS.c.model).distinct()).scalars())
+
 
 def key(fingerprint: str, kind: str, sample: Sample, **how: Any) -> bytes:
     """Of an answer: all that it depends on."""

@@ -21,6 +21,7 @@ from hanlin.infer.branches import branches
 from hanlin.infer.choices import DAMAGED, NAN, beginning_of
 from hanlin.infer.model import Model
 from hanlin.infer.score import said
+from hanlin.model.compiled import Compiled
 
 AT_ONCE = 16
 """Questions whose ends are read in one pass."""
@@ -31,6 +32,9 @@ class Subject(Protocol):
     """What can be examined."""
 
     name: str
+    """Its exams are found again under this: the model, and how its weights are kept if not in float32."""
+    form: str
+    """How a question is put: plain, or as a chat's message."""
     fingerprint: str
     """Answers of two subjects with one fingerprint are the same."""
 
@@ -61,9 +65,11 @@ class Local:
     def __init__(self, model: Model, is_chat: bool = False) -> None:
         """`is_chat` puts each prompt through the model's chat template, as a user's message."""
         self.model, self.is_chat = model, is_chat
-        self.name = model.name
+        self.form = "chat" if is_chat else "plain"
+        weights = _weights(model)
+        self.name = model.name if weights == "float32" else f"{model.name}:{weights}"
         adapter = "" if model.adapter is None else f"|{_files(model.adapter)}"
-        self.fingerprint = f"{_files(model.checkpoint.path)}|{model!r}|{'chat' if is_chat else 'plain'}{adapter}"
+        self.fingerprint = f"{_files(model.checkpoint.path)}|{model!r}|{self.form}{adapter}"
 
     def choose(self, samples: Sequence[Sample], neutral: str | None = None) -> Iterator[Reply]:
         """Batch by batch, in the order given.
@@ -152,6 +158,13 @@ class Local:
                 raise WeightsError(NAN, DAMAGED)
             found.append(tuple(sums))
         return found
+
+
+def _weights(model: Model) -> str:
+    """How they are kept: float32, bfloat16, int8, …"""
+    if isinstance(model.network, Compiled):
+        return model.network.kind.replace(" ", "+")
+    return str(model.network.embed.weight.dtype).removeprefix("torch.")
 
 
 def _files(path: Path) -> str:

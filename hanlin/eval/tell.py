@@ -79,7 +79,8 @@ def _interval(score: Score) -> str:
 
 
 def _plain(score: Score) -> dict[str, Any]:
-    found = {key: value for key, value in asdict(score).items() if key != "metric"}
+    found = {key: value for key, value in asdict(score).items() if key not in ("metric", "is_mean")}
+    found["low"], found["high"] = score.interval()
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in found.items()
     }

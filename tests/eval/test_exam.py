@@ -14,13 +14,18 @@ from hanlin.core.errors import CapacityError, ConfigError, DataError, RefusedErr
 from hanlin.eval.compare import compare
 from hanlin.eval.exam import Progress, Result, examine
 from hanlin.eval.gate import Gate
+from hanlin.eval.metric import measure, metric
 from hanlin.eval.sample import Reply, Sample
+from hanlin.eval.score import Score
 from hanlin.eval.store import Kept, Store
 from hanlin.eval.subject import Local
 from hanlin.eval.task import Task, samples, task
 from hanlin.eval.tell import as_json, as_markdown, items_table
 from hanlin.infer.model import Model
+from hanlin.model.compiled import Compiled
+from hanlin.model.decoder import Decoder
 from hanlin.model.load import Checkpoint
+from hanlin.model.plan import compiled
 from infer import tiny
 
 ROWS = [
@@ -120,6 +125,27 @@ class Counting(Local):
         for reply in super().choose(samples, neutral):
             self.asked += 1
             yield reply
+
+
+def test_intervals_keep_to_the_range_and_are_wilsons_for_right_and_wrong_answers() -> None:
+    for right, n in ((0, 20), (20, 20), (19, 20), (7, 50)):
+        rows = [Reply(loglikelihoods=(0.0, -1.0) if place < right else (-1.0, 0.0)) for place in range(n)]
+        score = measure(metric("accuracy"), [Sample(choices=("a", "b"), gold=(0,))] * n, rows)
+        low, high = score.interval()
+        # the sample's standard error has n - 1 below, Wilson's n: so the interval is his of n - 1 answers
+        count = n if right in (0, n) else n - 1
+        share, z = right / n, 1.959963984540054
+        for bound in (low, high):  # his bounds are where (p - bound)² = z² bound (1 - bound) / n
+            assert (share - bound) ** 2 == pytest.approx(z**2 * bound * (1 - bound) / count, abs=1e-9)
+        assert 0 <= low <= share <= high <= 1
+    assert Score("bleu", 1.0, 5.0, 9, "x", lowest=0.0, highest=100.0).interval()[0] == 0.0
+
+
+def test_the_weights_of_a_model_and_the_form_of_its_questions_are_told_apart(model: Model, tmp_path: Path) -> None:
+    assert isinstance(model.network, Decoder)
+    small = Model(model.checkpoint, "tiny", Compiled(compiled(model.network, 1024, 8), model.config, "int8"))
+    assert [Local(model).name, Local(small).name] == ["tiny", "tiny:int8"]
+    assert [Local(model).form, Local(model, True).form] == ["plain", "chat"]
 
 
 def test_a_stopped_exam_goes_on_where_it_was_and_nothing_is_asked_twice(

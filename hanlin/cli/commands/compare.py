@@ -12,12 +12,14 @@ from hanlin.core.errors import ConfigError
 @click.argument("models", metavar="A B…", nargs=-1)
 @click.option("--task", "only", multiple=True, metavar="TASK", help="These tasks only  [default: all that both took]")
 @click.option("--examples", type=click.IntRange(0, 5), default=0, show_default=True, help="Items won and lost to show.")
+@click.option("--store", "where", metavar="FILE", default="", help="Exams kept in FILE by hanlin eval --store.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object.")
-def command(models: tuple[str, ...], only: tuple[str, ...], examples: int, is_json: bool) -> None:
+def command(models: tuple[str, ...], only: tuple[str, ...], examples: int, where: str, is_json: bool) -> None:
     """Hold model A against one or more others, in the exams that hanlin eval has kept of both.
 
     The test swaps the two models' answers at random, item by item (items that share a passage together), and counts how
-    often chance differs as much; p-values of one call are corrected together (Holm).
+    often chance differs as much; p-values of one call are corrected together (Holm). One model with weights in int8 is
+    another than with float32: name it as hanlin eval told it, smollm2-135m-instruct:int8.
     """
     if len(models) < 2:
         raise ConfigError(f"{len(models)} models cannot be compared", "name two or more: hanlin compare A B")
@@ -25,8 +27,13 @@ def command(models: tuple[str, ...], only: tuple[str, ...], examples: int, is_js
     from hanlin.eval.store import Store
     from hanlin.eval.task import task
 
-    store, told = Store(), []
+    store, told = Store(where), []
     first, *others = models
+    kept = store.models()
+    for name in models:
+        if name not in kept:
+            fix = f"there are {', '.join(kept)}" if kept else "ask some: hanlin eval MODEL TASK"
+            raise ConfigError(f"no exam of {name} is kept", fix)
     mine = store.last(first)
     for other in others:
         theirs = store.last(other)

@@ -26,6 +26,7 @@ ENDINGS = (".json", ".md", ".parquet")
 @click.option("--chat", "is_chat", is_flag=True, help="Ask through the model's chat template.")
 @click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="Bounds; exit 1 when one is broken.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write .json, .md, or .parquet of items.")
+@click.option("--store", metavar="FILE", default="", help="Keep answers in FILE, not in exams.sqlite of Hanlin's own.")
 @dtype_option
 @adapter_option
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
@@ -43,6 +44,7 @@ def command(
     is_chat: bool,
     gate: Path | None,
     out: Path | None,
+    store: str,
     dtype: str | None,
     adapter: str | None,
     is_json: bool,
@@ -74,9 +76,9 @@ def command(
     from hanlin.eval.subject import Local
 
     bounds = None if gate is None else Gate.read(gate)
-    subject, store, results = Local(open_model(model, dtype, adapter), is_chat), Store(), []
+    subject, kept, results = Local(open_model(model, dtype, adapter), is_chat), Store(store), []
     for one in wanted:
-        for step in examine(subject, one, store, limit=limit, shots=shots, minutes=minutes or math.inf, seed=seed):
+        for step in examine(subject, one, kept, limit=limit, shots=shots, minutes=minutes or math.inf, seed=seed):
             if isinstance(step, Progress):
                 _progress(one.name, step)
             else:
