@@ -68,7 +68,7 @@ def hanlin(
 
 
 def transformers(folder: Path, batch: Batch, how: str = "float32") -> tuple[Callable[[], object], float]:
-    """A step of Transformers', "compiled", under "autocast" to bfloat16, or of PEFT's LoRA on top of it ("peft")."""
+    """A step of Transformers', "compiled", under "autocast" to bfloat16, both, or of PEFT's LoRA on top of it ("peft")."""
     from transformers import AutoModelForCausalLM
 
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
@@ -80,11 +80,11 @@ def transformers(folder: Path, batch: Batch, how: str = "float32") -> tuple[Call
         )
     learning = [it for it in model.parameters() if it.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=RATE, fused=True)
-    called = torch.compile(model) if how == "compiled" else model
+    called = torch.compile(model) if "compiled" in how else model
     labels = torch.cat((batch.tokens[:, :1], batch.targets[:, :-1]), 1)  # theirs are shifted inside
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+        with torch.autocast("cpu", torch.bfloat16, enabled="autocast" in how):
             loss = called(input_ids=batch.tokens, labels=labels, use_cache=False).loss
         loss.backward()
         optimiser.step()
@@ -99,6 +99,7 @@ CONTENDERS: dict[str, Callable[[Path, Batch], tuple[Callable[[], object], float]
     "transformers": transformers,
     "transformers_compiled": lambda folder, batch: transformers(folder, batch, "compiled"),
     "transformers_autocast": lambda folder, batch: transformers(folder, batch, "autocast"),
+    "transformers_autocast_compiled": lambda folder, batch: transformers(folder, batch, "autocast compiled"),
     "hanlin_lora": lambda folder, batch: hanlin(folder, batch, is_lora=True),
     "hanlin_lora_int8": lambda folder, batch: hanlin(folder, batch, is_lora=True, is_int8=True),
     "peft_lora": lambda folder, batch: transformers(folder, batch, "peft"),

@@ -4,18 +4,21 @@ UTF-8, UTF-16 with its mark, and GB18030 are told apart by the beginning of a fi
 names the byte and the line.
 """
 
+import bz2
 import codecs
 import gzip
-import io
+import lzma
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hanlin.core.errors import DataError
 
 BLOCK_BYTES = 1 << 20
+WIDEST_WINDOW = 1 << 27
+"""Bytes that unpacking may look back: what `zstd --long` makes, and no more."""
 LONGEST_LINE = 1 << 26
 """Characters; what is longer is no line of text but a mistake."""
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -25,10 +28,8 @@ PICTURES = {
     b"GIF8": "a GIF image",
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a ZIP archive or an office document",
-    b"\x28\xb5\x2f\xfd": "Zstandard data",
-    b"BZh": "bzip2 data",
-    b"\xfd7zXZ": "xz data",
 }
+PACKINGS = (".gz", ".zst", ".bz2", ".xz")
 
 
 class File(NamedTuple):
@@ -51,16 +52,33 @@ def wrong(file: File, line: int, what: str, fix: str) -> DataError:
 
 
 def suffix(name: str) -> str:
-    """What a name ends in, in small letters, a .gz left out: "a.JSONL.gz" → ".jsonl"."""
-    name = name.lower().removesuffix(".gz")
+    """What a name ends in, in small letters, how it is packed left out: "a.JSONL.gz" → ".jsonl"."""
+    name = name.lower()
+    for packing in PACKINGS:
+        name = name.removesuffix(packing)
     return Path(name).suffix
 
 
-def unpacked(path: Path) -> gzip.GzipFile | io.BufferedReader:
-    """A file's bytes; those inside, if it is gzipped."""
+def unpacked(path: Path) -> Any:
+    """A file of a file's bytes; of those inside, if it is packed by gzip, Zstandard, bzip2 or xz."""
     with path.open("rb") as raw:
-        is_packed = raw.read(2) == b"\x1f\x8b"
-    return gzip.GzipFile(path) if is_packed else path.open("rb")
+        head = raw.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(path)
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        import zstandard
+
+        return zstandard.open(path, "rb", dctx=zstandard.ZstdDecompressor(max_window_size=WIDEST_WINDOW))
+    if head.startswith(b"BZh"):
+        return bz2.open(path)
+    return lzma.open(path) if head == b"\xfd7zXZ\x00" else path.open("rb")
+
+
+def damaged() -> tuple[type[Exception], ...]:
+    """What reading a packed file raises where it is damaged or cut short."""
+    import zstandard
+
+    return EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError
 
 
 def lines(file: File) -> Iterator[Line]:
@@ -123,7 +141,7 @@ def texts(file: File) -> Iterator[str]:
                 if not block:
                     return
                 block = source.read(BLOCK_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, *damaged()) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise wrong(file, line, f"the file cannot be read: {reason}", "check or replace it") from None
 
@@ -172,7 +190,7 @@ def foreign(files: Sequence[File]) -> list[str]:
     for file in files:
         if suffix(file.name) in (".parquet", ".mo"):
             continue
-        with unpacked(file.path) as source, suppress(DataError, OSError, EOFError, zlib.error):
+        with unpacked(file.path) as source, suppress(DataError, OSError, *damaged()):
             found.setdefault(detected(file, source.read(BLOCK_BYTES)), []).append(file.name)
     return [
         f"{names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''}: read as {encoding.upper()}"

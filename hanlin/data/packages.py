@@ -25,7 +25,11 @@ SPELLINGS = {
     "npm": (re.compile(r"(?P<name>(@[\w.-]+/)?[\w.-]+)@(?P<version>\w[\w.+-]*)"), "npm:NAME@VERSION/PATTERN"),
     "deb": (re.compile(r"(?P<name>[a-z0-9][a-z0-9.+-]+)(=(?P<version>\w[\w.+~:-]*))?"), "deb:NAME/PATTERN"),
 }
-READABLE = re.compile(r".*\.(jsonl|ndjson|json|parquet|csv|tsv|txt|text|md|markdown|rst|mo|po)(\.gz)?", re.I)
+READABLE = re.compile(
+    r".*\.(jsonl|ndjson|json|parquet|arrow|feather|csv|tsv|txt|text|md|markdown|rst|mo|po|html?|xhtml|pdf|docx|pptx|xlsx|epub)"
+    r"(\.(gz|zst|bz2|xz))?",
+    re.I,
+)
 LONGEST_WAIT = 1800
 PIP_WITHOUT_A_PYTHON = (
     "import runpy, sys; sys.executable = sys.argv.pop(1); runpy.run_module('pip', run_name='__main__', alter_sys=True)"

@@ -26,12 +26,14 @@ from hanlin.data.corpus.crew import Progress, alone, together
 from hanlin.data.corpus.decide import SPLITS, Decision, decide
 from hanlin.data.corpus.explain import summary
 from hanlin.data.corpus.index import Index
+from hanlin.data.corpus.kinds import kinds
 from hanlin.data.corpus.mixture import Mixture, mixed
 from hanlin.data.corpus.report import write_report
 from hanlin.data.corpus.settings import CorpusSettings
 from hanlin.data.corpus.store import Store
 from hanlin.data.corpus.task import Task, fingerprint, said, tasks
 from hanlin.data.corpus.write import Written, shards
+from hanlin.data.files import left_out
 from hanlin.data.step import opened
 
 Crew = Callable[[Sequence[Task], CorpusSettings, Path], Iterator[Progress]]
@@ -74,6 +76,8 @@ def refine(settings: CorpusSettings, crew: Crew | None = None) -> Iterator[Event
     run = Run(out, settings)
     folder = out / "parts"
     notes = [said(settings)] if settings.duplicates.near else []
+    beside = [(origin.path, left_out(origin, kinds())) for origin in settings.sources]
+    notes += [f"{path} has files of no kind that can be read, which are left out: {it}" for path, it in beside if it]
     notes += _cleared(folder, fingerprint(settings, steps), found)
     left = [task for task in found if not (folder / f"{task.stem}.done").exists()]
     yield Began(len(found), len(found) - len(left), tuple(notes))

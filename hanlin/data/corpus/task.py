@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 import xxhash
 
+from hanlin.data.corpus.kinds import kinds
 from hanlin.data.corpus.settings import CorpusSettings, OriginSettings
 from hanlin.data.files import files
 from hanlin.data.near import recall
@@ -64,7 +65,7 @@ def tasks(origins: Sequence[OriginSettings]) -> list[Task]:
     found: list[Task] = []
     number = 0
     for source, origin in enumerate(origins):
-        for group in _groups(files(origin)):
+        for group in _groups(files(origin, kinds())):
             shares = min(MOST_SHARES, max(1, _size(group[0]) // SHARE_BYTES)) if len(group) == 1 else 1
             found += [Task(number, source, group, share, shares) for share in range(shares)]
             number += 1

@@ -1,4 +1,4 @@
-"""Records of a table or of lines, each with a text: JSON lines, CSV, parquet; columns as training rows have them."""
+"""Records of a table or of lines, each with a text: JSON lines, CSV, Parquet, Arrow; columns as for training."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,16 @@ from hanlin.data.formats import text
 from hanlin.data.opened import File, suffix
 from hanlin.data.settings import SourceSettings
 
-KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+KINDS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
 SUFFIXES = tuple(KINDS)
 ABOUT = ("title", "licence", "license", "time", "language")
 

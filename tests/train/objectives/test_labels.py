@@ -180,3 +180,19 @@ def test_numbers_are_learnt_in_deviations_and_told_in_their_own_unit() -> None:
 def test_whole_numbers_as_labels_are_names_without_a_point() -> None:
     own = classify.Objective().fitted([Labelled("x", 0.0), Labelled("y", 1.0)])
     assert own.classes == ("0", "1")
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_trunk_in_bfloat16_learns_with_its_finer_head(kind: str) -> None:
+    labels, settings = CASES[kind]
+    examples = [Labelled(text, label) for text, label in zip(TEXTS, labels, strict=True)]
+    own = settings.fitted(examples)
+    learner = pupil(own.outputs(()))
+    given = batch(own, examples)
+    fine = float(own.loss(learner, given).total.detach())
+    learner.network.bfloat16()
+    rough = own.loss(learner, given).total
+    rough.backward()
+    assert float(rough.detach()) == pytest.approx(fine, rel=0.02)
+    assert learner.head is not None
+    assert learner.head.weight.grad is not None
