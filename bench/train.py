@@ -68,7 +68,7 @@ def hanlin(
 
 
 def transformers(folder: Path, batch: Batch, how: str = "float32") -> tuple[Callable[[], object], float]:
-    """A step of Transformers', "compiled", under "autocast" to bfloat16, both, or of PEFT's LoRA on top of it ("peft")."""
+    """A step of Transformers', "compiled", under "autocast" to bfloat16, both, or of PEFT's LoRA on top ("peft")."""
     from transformers import AutoModelForCausalLM
 
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
