@@ -1,9 +1,15 @@
 """Where matrices of float32 lie in memory, of numpy or of torch, and how the native library is told."""
 
 import ctypes
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch  # a model that generates with the kernels goes without
+
+Array = TypeVar("Array", np.ndarray, "torch.Tensor")
+"""A matrix of float32, of numpy or of torch on the processor; what is made of one is of its kind."""
 
 
 class Matter(NamedTuple):
@@ -45,7 +51,7 @@ class NativeRows(ctypes.Structure):
     )
 
 
-def matter(x: Any) -> Matter:
+def matter(x: Array) -> Matter:
     """Of a numpy array or a torch tensor on the processor, float32, two axes, whose rows are without gaps.
 
     Raises:
@@ -62,7 +68,7 @@ def matter(x: Any) -> Matter:
     return Matter(place, x.shape[0], x.shape[1], strides[0] if x.shape[0] > 1 else x.shape[1])
 
 
-def vector(x: Any, count: int) -> int | None:
+def vector(x: Array | None, count: int) -> int | None:
     """Where `count` float32 lie side by side; None of None.
 
     Raises:

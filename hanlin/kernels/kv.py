@@ -1,7 +1,7 @@
 """Keys and values of all layers in blocks of 32 positions, so that sequences can share their beginnings."""
 
 import ctypes
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class KVBlocks:
         self.block_bytes = int(library().hanlin_block_bytes(ctypes.byref(cache)))
         self.memory = np.zeros((count, self.block_bytes), np.uint8)  # not touched before it is used
         cache.place = self.memory.ctypes.data
-        self.native: Any = ctypes.pointer(cache)
+        self.native = ctypes.pointer(cache)
 
     def copy(self, source: int, to: int) -> None:
         """All of one block into another."""

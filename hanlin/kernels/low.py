@@ -5,11 +5,11 @@ The base's matrices stay as they are for all rows; a row's own additions are com
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from hanlin.kernels.arrays import NativeMatrix, matter, place
+from hanlin.kernels.arrays import Array, NativeMatrix, matter, place
 from hanlin.kernels.library import library
 from hanlin.kernels.packed import LANES
 
@@ -19,7 +19,7 @@ class Floats:
 
     bits = 32
 
-    def __init__(self, weight: Any) -> None:
+    def __init__(self, weight: Array) -> None:
         """Of weights (outputs, inputs), of numpy or of torch."""
         source = matter(weight)
         self.outputs, self.inputs = source.rows, source.columns
@@ -84,6 +84,6 @@ class Adapted:
         self._kept = (adapters, (ctypes.c_void_p * len(adapters))(*(ctypes.addressof(one.native) for one in adapters)))
 
     @property
-    def native(self) -> tuple[Any, Any]:
+    def native(self) -> tuple[int | None, int | None]:
         """Numbers and adapters, for a batch."""
         return place(self.whose), None if self.whose is None else ctypes.addressof(self._kept[1])

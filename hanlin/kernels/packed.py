@@ -12,11 +12,11 @@ output with something infinite or no number in it has NaN for its products, and 
 import ctypes
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from hanlin.kernels.arrays import Matter, NativeMatrix, NativeRows, matter, place, vector
+from hanlin.kernels.arrays import Array, Matter, NativeMatrix, NativeRows, matter, place, vector
 from hanlin.kernels.library import library
 from hanlin.kernels.rounding import Grouped, in_groups, to_halves
 
@@ -52,7 +52,7 @@ class Coded(NamedTuple):
     """(outputs, groups), float32."""
 
 
-def turned(x: Any) -> Any:
+def turned(x: Array) -> Array:
     """A matrix of float32 with its columns as rows, of the kind of x."""
     source = matter(x)
     out = _like(x, source.rows, rows=source.columns)
@@ -77,7 +77,7 @@ class Packed:
     bits: int
     row_bits: int = 8
     """Of the numbers that rows are rounded to, 8 or 16."""
-    native: Any = field(init=False, repr=False)
+    native: "ctypes._Pointer[NativeMatrix]" = field(init=False, repr=False)
     """The same for the native library."""
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Packed:
         object.__setattr__(self, "native", ctypes.pointer(native))
 
     @classmethod
-    def int8(cls, weight: Any, group: int | None = None, *, is_transposed: bool = False) -> "Packed":
+    def int8(cls, weight: Array, group: int | None = None, *, is_transposed: bool = False) -> "Packed":
         """Of float32 weights (outputs, inputs); with `is_transposed` (inputs, outputs), and no copy is made of them.
 
         Args:
@@ -124,7 +124,7 @@ class Packed:
         library().hanlin_pack(source.place, source.stride, is_transposed, *sizes, *places)
 
     @classmethod
-    def int4(cls, weight: Any, group: int = 32, *, has_minimum: bool = False) -> "Packed":
+    def int4(cls, weight: Array, group: int = 32, *, has_minimum: bool = False) -> "Packed":
         """Of float32 weights (outputs, inputs), rounded to the nearest.
 
         Args:
@@ -183,7 +183,7 @@ class Packed:
         """Memory it takes."""
         return sum(array.nbytes for array in (self.codes, self.scales, self.groups) if array is not None)
 
-    def __call__(self, x: Any, out: Any = None, bias: Any = None) -> Any:
+    def __call__(self, x: Array, out: Array | None = None, bias: Array | None = None) -> Array:
         """The products of rows (N, inputs) with every output: (N, outputs), of the kind of x.
 
         Args:
@@ -210,7 +210,7 @@ class Packed:
         )
         return out
 
-    def products(self, rows: Rows, out: Any, bias: Any = None) -> Any:
+    def products(self, rows: Rows, out: Array, bias: Array | None = None) -> Array:
         """The same of rows that are in bytes already."""
         if rows.codes.shape[1:] != (self.row_bits // 8, -(-self.inputs // UNIT) * UNIT):
             wanted = f"{self.inputs} of {self.row_bits // 8}"
@@ -225,7 +225,7 @@ class Packed:
         )
         return out
 
-    def _checked(self, out: Any, rows: int) -> Matter:
+    def _checked(self, out: Array, rows: int) -> Matter:
         into = matter(out)
         if (into.rows, into.columns) != (rows, self.outputs):
             raise ValueError(f"{into.rows} × {into.columns} for {rows} rows of {self.outputs} outputs")
@@ -247,7 +247,7 @@ class Packed:
         return weights * self.scales[: self.outputs, None]
 
 
-def quantised(x: Any, bits: int = 8) -> Rows:
+def quantised(x: Array, bits: int = 8) -> Rows:
     """Rows (N, inputs) in bytes, for any number of matrices of as many inputs and `row_bits` of 8 or 16."""
     source = matter(x)
     wide, count = -(-source.columns // UNIT) * UNIT, bits // 8
@@ -326,6 +326,6 @@ def _of_groups(
     return Packed(codes, rows, groups, outputs, inputs, group, bits)
 
 
-def _like(x: Any, columns: int, rows: int | None = None) -> Any:
+def _like(x: Array, columns: int, rows: int | None = None) -> Array:
     shape = len(x) if rows is None else rows, columns
-    return np.empty(shape, np.float32) if isinstance(x, np.ndarray) else x.new_empty(shape)
+    return np.empty_like(x, order="C", shape=shape) if isinstance(x, np.ndarray) else x.new_empty(shape)

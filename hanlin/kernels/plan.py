@@ -8,7 +8,7 @@ import ctypes
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -226,8 +226,8 @@ class Plan:
     """Learned positions, (positions, width), float32."""
     reach: Sequence[Callable[[int], None]] = ()
     """Called before a pass with the position after its last: `turns` need not be there before."""
-    native: Any = field(init=False, repr=False)
-    _kept: list[Any] = field(init=False, repr=False, default_factory=list)
+    native: "ctypes._Pointer[_Plan]" = field(init=False, repr=False)
+    _kept: list[object] = field(init=False, repr=False, default_factory=list)
     """What native code points to."""
 
     def __post_init__(self) -> None:
