@@ -124,6 +124,24 @@ class Packed:
         library().hanlin_pack(source.place, source.stride, is_transposed, *sizes, *places)
 
     @classmethod
+    def int8_of(cls, pieces: Iterable[np.ndarray], outputs: int, inputs: int) -> "Packed":
+        """As `int8`, of weights that come some outputs at a time, all but the last a multiple of 16.
+
+        Raises:
+            ValueError: sizes do not fit together.
+        """
+        codes, scales, end = _codes(outputs, inputs, 8), np.empty(-(-outputs // LANES) * LANES, np.float32), 0
+        for piece in pieces:
+            source, begin, end = matter(piece), end, end + len(piece)
+            if begin % LANES or source.columns != inputs or end > outputs:
+                raise ValueError(f"outputs {begin} to {end} of {source.columns} inputs: {outputs} × {inputs}")
+            places = map(place, (codes[begin // LANES :], scales[begin:]))
+            library().hanlin_pack(source.place, source.stride, False, source.rows, inputs, *places)
+        if end != outputs:
+            raise ValueError(f"{end} outputs, not {outputs}")
+        return cls(codes, scales, None, outputs, inputs, inputs, 8)
+
+    @classmethod
     def int4(cls, weight: Array, group: int = 32, *, has_minimum: bool = False) -> "Packed":
         """Of float32 weights (outputs, inputs), rounded to the nearest.
 

@@ -8,6 +8,7 @@ codes by as many threads as there are cores, and floats by no more than have, to
 
 import math
 import mmap
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.core.heap import give_back
 from hanlin.core.machine import allowed_cores
 from hanlin.kernels import Packed
+from hanlin.kernels.packed import LANES
 from hanlin.kernels.plan import Lookup, Matrix, Plan
 from hanlin.model.config import Shape
 from hanlin.model.fill import fill, is_finite
@@ -38,8 +40,8 @@ from hanlin.text.tokenizer import Tokenizer
 HEADS = ("head.safetensors", "classes.json")
 """What lies beside a model that answers with classes or numbers instead of tokens."""
 
-LARGE = 1 << 18
-"""Weights."""
+LARGE, ROOM = 1 << 18, 1 << 22
+"""Weights that are asked of the system itself, and those of the room that a thread uses again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,7 @@ class Stored(Weights):
         """`coded` is the file whose codes are kept as they are."""
         super().__init__(bits, group)
         self.it, self.coded = it, coded
-        self.cores = allowed_cores().count
+        self.cores, self._room = allowed_cores().count, threading.local()
         self.known = parameters(it.parts)
         sizes = {name: math.prod(one.shape) for name, one in self.known.items()}
         most = max(size for name, size in sizes.items() if name.startswith("layers."))
@@ -135,7 +137,42 @@ class Stored(Weights):
         Raises:
             WeightsError: some are infinite or no numbers.
         """
-        made = _passing(self.known[name].shape)
+        return self._filled(name, _passing(self.known[name].shape))
+
+    def passing(self, name: str) -> np.ndarray:
+        """The same, in room that the thread's next call uses again: asking the system anew takes half of the time."""
+        shape = self.known[name].shape
+        return self._filled(name, _passing(shape) if math.prod(shape) > ROOM else self._lent(shape))
+
+    def _lent(self, shape: tuple[int, ...]) -> np.ndarray:
+        count, room = math.prod(shape), getattr(self._room, "array", None)
+        if room is None:
+            room = self._room.array = _passing((ROOM,))
+        return room[:count].reshape(shape)
+
+    def _slices(self, name: str) -> Iterator[np.ndarray]:
+        """A large matrix of a GGUF file, some outputs at a time, each until the next."""
+        file = self.it.file
+        assert file is not None
+        for piece in self.it.pieces[name]:
+            rows, width = piece.shape
+            order = np.arange(rows) if piece.order is None else piece.order
+            step = max(1, ROOM // width // LANES) * LANES
+            for begin in range(0, rows, step):
+                some = self._lent((min(step, rows - begin), width))
+                file.fill([(piece.name, some, order[begin : begin + step])], self.cores)
+                self._check(name, some)
+                yield some
+        self._release(name)
+
+    def _is_sliced(self, name: str) -> bool:
+        pieces, shape = self.it.pieces[name], self.known[name].shape
+        whole = all(
+            len(piece.shape) == 2 and piece.shape[0] % LANES == 0 and LANES * piece.shape[1] <= ROOM for piece in pieces
+        )
+        return self.it.file is not None and math.prod(shape) > ROOM and len(shape) == 2 and whole
+
+    def _filled(self, name: str, made: np.ndarray) -> np.ndarray:
         fill(self.it, {name: made}, self.cores)
         self._release(name)
         self._check(name, made)
@@ -150,6 +187,9 @@ class Stored(Weights):
         if self.coded is None:
             bits = 8 if is_head and self.bits < 32 else self.bits
             self.kinds.append((f"int{bits}" if bits < 32 else "float32", math.prod(self.known[name].shape)))
+            if bits == 8 and self.group is None and self._is_sliced(name):
+                outputs, inputs = self.known[name].shape
+                return [Packed.int8_of(self._slices(name), outputs, inputs)]
             return super().matrices(name, is_head=is_head)
         runs: list[list[Piece]] = []
         for piece in self.it.pieces[name]:
