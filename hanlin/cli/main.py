@@ -17,7 +17,7 @@ from hanlin import __version__
 from hanlin.core.errors import ConfigError, HanlinError, did_you_mean
 
 COMMANDS = Path(__file__).parent / "commands"
-# With its first model pydantic looks for plug-ins among all packages there are: a fifth of a second where they are many.
+# With its first model pydantic looks for plug-ins among all packages: a fifth of a second where there are many.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 

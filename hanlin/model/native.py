@@ -166,11 +166,10 @@ class Stored(Weights):
         self._release(name)
 
     def _is_sliced(self, name: str) -> bool:
-        pieces, shape = self.it.pieces[name], self.known[name].shape
-        whole = all(
-            len(piece.shape) == 2 and piece.shape[0] % LANES == 0 and LANES * piece.shape[1] <= ROOM for piece in pieces
-        )
-        return self.it.file is not None and math.prod(shape) > ROOM and len(shape) == 2 and whole
+        *before, last = self.it.pieces[name]
+        whole = all(len(piece.shape) == 2 and LANES * piece.shape[-1] <= ROOM for piece in (*before, last))
+        fits = all(piece.shape[0] % LANES == 0 for piece in before)
+        return self.it.file is not None and math.prod(self.known[name].shape) > ROOM and whole and fits
 
     def _filled(self, name: str, made: np.ndarray) -> np.ndarray:
         fill(self.it, {name: made}, self.cores)

@@ -82,6 +82,15 @@ def test_products_are_those_of_the_rounded_numbers(path: str) -> None:
     holds()
 
 
+def test_weights_that_come_in_pieces_are_packed_as_all_at_once(path: str) -> None:
+    weight = drawn(200, 50, 3)
+    whole, pieces = Packed.int8(weight), Packed.int8_of(iter((weight[:64], weight[64:176], weight[176:])), 200, 50)
+    assert np.array_equal(whole.codes, pieces.codes) and np.array_equal(whole.scales, pieces.scales)
+    for wrong in ((weight[:60], weight[60:]), (weight[:64],), (weight, weight[:16]), (weight[:, :49],)):
+        with pytest.raises(ValueError, match="outputs"):
+            Packed.int8_of(wrong, 200, 50)
+
+
 def test_rows_of_two_bytes_are_rounded_by_their_mean_and_multiplied_exactly(path: str) -> None:
     @settings(max_examples=60, deadline=None)
     @given(SIZES, st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e6]), st.booleans())

@@ -1,5 +1,6 @@
 """Models straight from their files for the native kernels: they say what torch says of the same weights."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from hanlin import kernels
 from hanlin.core.errors import RefusedError, WeightsError
 from hanlin.core.plugins import find, names
+from hanlin.kernels import Packed
 from hanlin.kernels.plan import Lookup, Plan
 from hanlin.model.checkpoint import Checkpoint
 from hanlin.model.decoder import Decoder
@@ -209,3 +211,23 @@ def test_the_default_model_keeps_its_codes_and_writes_what_torch_writes(smollm2:
     said = model.plan.walk(model.plan.blocks(2), text, here, 0 * here, np.arange(2)[None], here[-1:]).logits
     assert said is not None
     assert model.tokenizer.decode([int(said.argmax())]) == " Paris"
+
+
+@pytest.mark.parametrize(("family", "case"), [case for case in CASES if case[0] in ("llama", "qwen3_moe", "gpt2")])
+@pytest.mark.parametrize("kind", ["F32", "Q8_0"])
+def test_large_matrices_that_are_read_some_outputs_at_a_time_are_the_same(
+    family: str, case: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(random_model(family, case), tmp_path / "model.gguf", kind)
+    whole = load_native(path, LENGTH, bits=8).plan
+    monkeypatch.setattr("hanlin.model.native.ROOM", 1 << 9)
+    made: list[Packed] = []
+    sliced = Packed.int8_of
+
+    def counted(pieces: Iterable[np.ndarray], outputs: int, inputs: int) -> Packed:
+        made.append(sliced(pieces, outputs, inputs))
+        return made[-1]
+
+    monkeypatch.setattr(Packed, "int8_of", counted)
+    assert np.array_equal(by_plan(load_native(path, LENGTH, bits=8).plan), by_plan(whole))
+    assert made
