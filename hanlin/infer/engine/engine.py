@@ -20,8 +20,9 @@ from hanlin.infer.engine.adapters import Adapters, adapted
 from hanlin.infer.engine.ahead import Ahead
 from hanlin.infer.engine.counts import Counts
 from hanlin.infer.engine.draft import Draft
+from hanlin.infer.engine.forecast import Forecast, seen_by
 from hanlin.infer.engine.guess import MOST, Guesser
-from hanlin.infer.engine.pages import SIZE, Pages
+from hanlin.infer.engine.pages import SIZE, Pages, hashes
 from hanlin.infer.engine.rate import places
 from hanlin.infer.engine.request import Request
 from hanlin.infer.engine.sequence import Sequence
@@ -93,6 +94,7 @@ class Engine:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.counts = Counts()
+        self._forecast = Forecast()
         self._ahead = Ahead(self.context, self.counts, draft)
         if draft is not None:
             draft.check(tokenizer)
@@ -185,11 +187,29 @@ class Engine:
             if one.leader is None and (one in self._begun or not one.answer.count):
                 yield one.handle, one.computed, one.found
 
+    def reading_seconds(self, request: Request) -> float | None:
+        """How long its prompt would take to be read if it came now, behind those that wait or are being read.
+
+        What was read for others is known already. None while the engine has read too little to tell.
+        """
+        prompt = request.prompt
+        adapter = None if request.adapter is None else self._adapters.get(request.adapter)
+        names = hashes(prompt[:-1], b"" if adapter is None else adapter.content) if self.pages.keeps else []
+        first = SIZE * self.pages.count_known(names)
+        before = [one for one in (*self.running, *self.waiting) if one.leader is None and one.pending > 1]
+        parts = [(one.pending, one.computed) for one in before if one.request.priority >= request.priority]
+        times = [self._forecast.seconds(*part) for part in ((len(prompt) - first, first), *parts)]
+        return None if None in times else sum(one for one in times if one is not None)
+
     def step(self) -> list[Emitted]:
         """Compute the next tokens of all that go on, and end what cannot go on."""
         self._begun, began = [], time.perf_counter()
         parts = self._schedule()
+        sizes = [(part.size, part.sequence.computed) for part in parts if part.size > 1]
         logits = self._run(parts)
+        if sizes:
+            rows, seen = sum(size for size, _ in sizes), sum(seen_by(*one) for one in sizes)
+            self._forecast.take(rows, seen, time.perf_counter() - began)
         events = self._emit(parts, logits)
         if parts and all(part.sequence.answer.count > 1 or part.sequence.is_finished for part in parts):
             self._ahead.take(sum(one.event is not None for one in events), time.perf_counter() - began)

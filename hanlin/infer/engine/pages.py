@@ -76,6 +76,10 @@ class Pages:
         """By what a block is known, if it is."""
         return self._hash_of.get(block)
 
+    def count_known(self, wanted: Sequence[Hash]) -> int:
+        """Blocks of the longest known beginning."""
+        return next((place for place, one in enumerate(wanted) if one not in self._known), len(wanted))
+
     def name(self, block: int, one: Hash) -> None:
         """A held block is full, and this is what is in it. If another one has the same, that one stays known."""
         if self.keeps and one not in self._known and block not in self._hash_of:
