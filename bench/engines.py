@@ -16,6 +16,7 @@ answer reaches. The first NAME is compared with the rest.
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -30,10 +31,16 @@ from hanlin.core.measure import read_speed
 PATIENCE_SECONDS = 10.0
 
 
+def bare(told: str) -> str:
+    """Without the folders, which are this machine's."""
+    return re.sub(r"/(?:[^\s:@=/]+/)+", "", told)
+
+
 class Contender:
     """A process that answers."""
 
     def __init__(self, told: str) -> None:
+        self.told = bare(told)
         self.name, _, rest = told.partition("=")
         rest, _, python = rest.partition("@")
         engine, _, model = rest.partition(":")
@@ -107,6 +114,7 @@ def main() -> None:
         }
     if depths:
         told |= depth_figures(them, found, sorted(depths), read)
+    sys.argv[1:] = map(bare, sys.argv[1:])
     record("engines", told)
 
 
@@ -133,7 +141,7 @@ def figure(what: str, question: dict[str, int], said: dict[str, float]) -> float
 
 def figures(them: list[Contender], found: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     """Medians with their quarters, and the first contender's ratio to each other; above 1 it is the better one."""
-    told: dict[str, Any] = {"contenders": {one.name: " ".join(map(str, one.process.args[1:])) for one in them}}  # pyright: ignore
+    told: dict[str, Any] = {"contenders": [one.told for one in them]}
     told["load_seconds"] = {one.name: round(one.load_seconds, 2) for one in them}
     told["peak_bytes"] = {one.name: one.peak_bytes for one in them}
     first = them[0].name
