@@ -5,6 +5,7 @@ of our own tokenizer, so every kind of vocabulary is one to it. A mask over 49,0
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +49,14 @@ class Guide:
         is_right = self._matcher.consume_token(token)
         assert is_right or self._matcher.is_error(), "the token was masked"
         self._forbidden = self._look()
+
+    def would_accept(self, tokens: Sequence[int]) -> bool:
+        """Whether the answer could go on with these tokens and then be whole."""
+        return self._matcher.validate_tokens(list(tokens)) == len(tokens) and self._ends_after(tokens)
+
+    def _ends_after(self, tokens: Sequence[int]) -> bool:
+        matcher = self._matcher.deep_copy()
+        return matcher.consume_tokens(list(tokens)) and (matcher.is_accepting() or matcher.is_stopped())
 
     def _look(self) -> Bool[np.ndarray, " V"]:
         matcher = self._matcher

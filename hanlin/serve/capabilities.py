@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hanlin.serve.elsewhere.wire import UNKNOWN
 from hanlin.serve.server import Server
 from hanlin.serve.shapes.body import Body
 
@@ -33,17 +34,20 @@ def _kinds(kind: type[Body]) -> list[type[Body]]:
 def _model(server: Server, name: str) -> dict[str, Any]:
     served = server.pool.loaded[name]
     tokenizer = served.model.tokenizer
-    has_chat = tokenizer.template is not None
+    has_chat, is_elsewhere = tokenizer.template is not None, served.is_elsewhere
+    held_to = ["json_object", "json_schema", "regex"]
     return {
+        "engine": "vllm" if is_elsewhere else "own",
         "context": served.context,
         "weights": getattr(served.model.network, "kind", "float"),
         "chat": has_chat,
-        "tools": served.tools.name if has_chat else None,
+        "tools": served.tools.name if has_chat and served.has_grammars else None,
         "completions": True,
         "logprobs": True,
         "prompt_logprobs": True,
-        "structured_output": ["json_object", "json_schema", "regex", "grammar"],
-        "embeddings": True,
+        "structured_output": [*held_to, "grammar"] if served.has_grammars else held_to,
+        "embeddings": not is_elsewhere,
         "images": False,
         "audio": False,
+        "refused": dict(UNKNOWN) if is_elsewhere else {},
     }

@@ -125,6 +125,9 @@ async def begin(held: Held, body: ChatBody, warnings: list[str], settings: Serve
     kind = served.tools
     messages = kind.messages([turn.plain() for turn in body.messages], tools)
     shown: tuple[int, ...] = ()
+    if tools and not served.has_grammars:
+        what = f"the vLLM behind {served.name} does not read the grammars that hold calls to their schemas"
+        raise FieldError("tools", what, "start it with --structured-outputs-config.backend guidance")
     if tools:
         warnings = [*warnings, *kind.notices]
         shown = kind.opening_tokens

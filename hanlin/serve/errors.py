@@ -39,6 +39,13 @@ class FailedError(HanlinError):
         super().__init__("a bug of ours ended this answer", "ask again; the server's log has what happened")
 
 
+class UpstreamError(HanlinError):
+    """Another server that computes for us failed."""
+
+    def __init__(self, what: str, fix: str = "ask again; if it goes on, look into its log") -> None:
+        super().__init__(what, fix)
+
+
 class BodyError(ConfigError):
     """A body that is not read."""
 
@@ -61,6 +68,8 @@ def status(error: HanlinError) -> int:
         return error.status
     if isinstance(error, UnknownModelError | GoneError):
         return 404
+    if isinstance(error, UpstreamError):
+        return 502
     if isinstance(error, StoreError | FailedError):
         return 500
     return 400
@@ -76,6 +85,8 @@ def kind(error: HanlinError) -> tuple[str, str | None]:
         return "invalid_request_error", "model_not_found"
     if isinstance(error, GoneError):
         return "invalid_request_error", "not_found"
+    if isinstance(error, UpstreamError):
+        return "server_error", "upstream_failed"
     if isinstance(error, FieldError):
         return "invalid_request_error", "invalid_field"
     return ("server_error", None) if status(error) >= 500 else ("invalid_request_error", None)

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from hanlin.core.errors import HanlinError
 from hanlin.infer.engine import Engine, Request
@@ -24,12 +24,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+@runtime_checkable
+class Canceller(Protocol):
+    """Whoever computes a request."""
+
+    def cancel(self, ticket: "Ticket") -> None:
+        """Compute no more of it."""
+
+
 @dataclass(eq=False)
 class Ticket:
     """A request that was taken, as its asker holds it: iterate to get what comes; leave early with `cancel`."""
 
     request: Request
-    keeper: "Keeper"
+    keeper: Canceller
     loop: asyncio.AbstractEventLoop
     arrived: float = field(default_factory=time.monotonic)
     begun: float | None = None

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,9 @@ from hanlin.infer.engine.shelf import identity
 from hanlin.infer.model import Model, load
 from hanlin.model.compiled import Compiled
 from hanlin.model.store import DEFAULT, find, stored
-from hanlin.serve.errors import BusyError, UnknownModelError
+from hanlin.serve.elsewhere.opening import meet
+from hanlin.serve.elsewhere.vllm import Remote
+from hanlin.serve.errors import BusyError, FieldError, UnknownModelError
 from hanlin.serve.keeper import Keeper
 from hanlin.serve.settings import ServeSettings
 from hanlin.serve.tools.kind import ToolKind, kind_of
@@ -36,7 +39,7 @@ class Served:
     where: str
     """What it was loaded from: a stored name, a folder, a file."""
     model: Model
-    keeper: Keeper
+    keeper: Keeper | Remote
     context: int
     bytes: int
     """Of weights, and of keys and values."""
@@ -47,6 +50,24 @@ class Served:
     users: int = 0
     """Requests that hold it."""
     is_leaving: bool = False
+    has_grammars: bool = True
+    """Answers can be held to grammars, and so to tools."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Another server computes it."""
+        return isinstance(self.keeper, Remote)
+
+    def network_here(self) -> Any:
+        """What computes, for what is no generation.
+
+        Raises:
+            FieldError: it is not in this process.
+        """
+        if self.is_elsewhere:
+            what = f"{self.name} is computed by vLLM, which tells tokens and no vectors"
+            raise FieldError("model", what, "ask a server that computes it itself: hanlin serve without --engine")
+        return self.model.network
 
     @cached_property
     def tools(self) -> ToolKind:
@@ -171,7 +192,7 @@ class Pool:
         return lock is not None and lock.locked() and name not in self.loaded
 
     async def _open(self, name: str, where: str) -> Served:
-        path = find(where)
+        path = find(where) if self.settings.engine == "own" else None
         self._make_room(name, _size(path) if path else 0)
         served = await asyncio.to_thread(self._opened, name, where)
         try:
@@ -199,6 +220,8 @@ class Pool:
             self.unload(min(idle, key=lambda one: one.used).name)
 
     def _opened(self, name: str, where: str) -> Served:
+        if self.settings.engine == "vllm":
+            return self._met(name, where)
         began = time.monotonic()
         dtype = self.settings.dtype
         if dtype == "auto":
@@ -219,6 +242,16 @@ class Pool:
             engine = Turns(network, model.tokenizer, context)
         seconds = time.monotonic() - began
         return Served(name, where, model, Keeper(engine, name), context, size, time.time(), seconds)
+
+    def _met(self, name: str, where: str) -> Served:
+        began = time.monotonic()
+        met = meet(self.settings.vllm_url, name, where, self.settings.context)
+        self.adapters |= {adapter: (name, folder) for adapter, folder in met.adapters.items()}
+        passed = time.monotonic() - began
+        model = met.model
+        served = Served(name, where, model, met.remote, model.context, 0, time.time(), passed)
+        served.has_grammars = met.has_grammars
+        return served
 
     def _engine_settings(self, network: Compiled, context: int) -> EngineSettings:
         """Room for all streams' full contexts, but no more than an eighth of the budget, and one context at least."""
@@ -303,6 +336,9 @@ def _adapter(text: str) -> tuple[str, str]:
 
 def _with_adapter(served: Served, name: str, folder: str) -> None:
     engine = served.keeper.engine
+    if served.is_elsewhere:
+        what = f"{served.name} is computed by vLLM, which takes adapters when it starts"
+        raise RefusedError(what, "start it with --enable-lora --lora-modules NAME=FOLDER; they are then served here")
     if not isinstance(engine, Engine):
         what = f"{served.name} computes with torch, and adapters are computed by the kernels"
         raise RefusedError(what, "serve it with dtype int8, int4 or stored; or merge the adapter: hanlin merge")

@@ -11,9 +11,10 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
-from hanlin.core.errors import ConfigError, RefusedError
+from hanlin.core.errors import ConfigError, HanlinError, RefusedError
 from hanlin.serve.app import application
 from hanlin.serve.door import HEADERS_BYTES
+from hanlin.serve.elsewhere.opening import served_by
 from hanlin.serve.keys import Keys
 from hanlin.serve.pool import Pool
 from hanlin.serve.protocol import patient
@@ -92,6 +93,8 @@ def serve(
     """
     keys = Keys(settings.keys)
     check(settings, keys)
+    if settings.engine == "vllm" and not models:
+        models = served_by(settings.vllm_url)
     pool = Pool({_name(model): model for model in models}, settings)
     state = State(settings.state)
     if not (settings.state or "").startswith("postgres") and (count := state.end_open()):
@@ -120,8 +123,13 @@ async def _live(config: uvicorn.Config, door: socket.socket, server: Server, tel
         loop.add_signal_handler(name, ends.set)
     web.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
     task = asyncio.ensure_future(web._serve([door]))
-    async with server.taken(None, 1) as held:  # the first model is there before anybody asks
-        name, seconds = held.served.name, held.served.load_seconds
+    try:
+        async with server.taken(None, 1) as held:  # the first model is there before anybody asks
+            name, seconds = held.served.name, held.served.load_seconds
+    except HanlinError:
+        web.should_exit = True
+        await task
+        raise
     scheme = "https" if config.is_ssl else "http"
     host, port = door.getsockname()[:2]
     tell(f"{name} is loaded ({seconds:.1f} s); listening on {scheme}://{host}:{port}")

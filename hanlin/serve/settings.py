@@ -20,6 +20,10 @@ class ServeSettings(Settings):
     """Port; 0 takes a free one and says which."""
     dtype: Dtype = "auto"
     """How models compute; auto is int8 where there are native kernels, else float32."""
+    engine: Literal["own", "vllm"] = "own"
+    """What computes: this process, or a vLLM server; the API is the same."""
+    vllm_url: str = "http://127.0.0.1:8001"
+    """With engine vllm, where it listens; its key comes from VLLM_API_KEY. Of MODEL only the tokenizer is read here."""
     alias: tuple[str, ...] = ()
     """Other names for models, as NAME=MODEL; several times for several."""
     adapter: tuple[str, ...] = ()

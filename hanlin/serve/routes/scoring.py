@@ -44,9 +44,11 @@ def _ids(served: Served, texts: Sequence[str | list[int]]) -> list[list[int]]:
 
 
 async def _embedded(served: Served, ids: Sequence[Sequence[int]], pooling: Pooling) -> np.ndarray:
+    network = served.network_here()
+
     def pieces() -> Iterator[np.ndarray]:
         for one in ids:
-            yield embed_ids(served.model.network, [one], pooling)[0]
+            yield embed_ids(network, [one], pooling)[0]
 
     return np.stack([piece async for piece in served.keeper.work(pieces())])
 

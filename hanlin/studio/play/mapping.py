@@ -55,11 +55,11 @@ class Mapping:
         if len(texts) < 3:
             raise DataError(visitor.say(playground.FEW), visitor.say(playground.TEXTS))
         async with visitor.server.taken(self.bench.model) as held:
-            model = held.served.model
+            model, network = held.served.model, held.served.network_here()
 
             def pieces() -> Iterator[Float[np.ndarray, " D"]]:
                 for text in texts:
-                    yield embed(model.network, model.tokenizer, [text])[0]
+                    yield embed(network, model.tokenizer, [text])[0]
 
             vectors = np.stack([piece async for piece in held.served.keeper.work(pieces())])
         places, share = flat(vectors)
