@@ -15,7 +15,7 @@ from hanlin.serve.errors import BusyError
 from hanlin.serve.keys import Keys
 from hanlin.serve.run import check
 from hanlin.serve.settings import ServeSettings
-from serve.live import Live, live
+from serve.live import Live, live, until
 
 pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
 ASKED = {"prompt": "hello", "max_tokens": 1}
@@ -82,6 +82,7 @@ def test_the_file_holds_no_key_and_only_its_owner_reads_it(tmp_path: Path) -> No
 
 def test_rates_are_held_and_say_when_to_come_back(guarded: Live, http: httpx.Client) -> None:
     few = bearer(guarded.keys.add("few", requests_per_minute=2))
+    hung_up = bearer(guarded.keys.add("hung_up", tokens_per_minute=3))
     spent = bearer(guarded.keys.add("spent", tokens_per_minute=3))
     try:
         replies = [http.post("/v1/completions", json=ASKED, headers=few) for _ in range(3)]
@@ -90,7 +91,12 @@ def test_rates_are_held_and_say_when_to_come_back(guarded: Live, http: httpx.Cli
         assert http.get("/v1/models", headers=few).status_code == 200
         replies = [http.post("/v1/completions", json=ASKED, headers=spent) for _ in range(2)]
         assert [reply.status_code for reply in replies] == [200, 429]
+        body = {**ASKED, "max_tokens": 500, "stream": True}
+        with http.stream("POST", "/v1/completions", json=body, headers=hung_up) as reply:
+            next(reply.iter_lines())  # what was made before it left is counted, too
+        until(lambda: http.post("/v1/completions", json=ASKED, headers=hung_up).status_code == 429)
     finally:
+        guarded.keys.remove("hung_up")
         guarded.keys.remove("few")
         guarded.keys.remove("spent")
 

@@ -83,11 +83,11 @@ async def _chunks(http: Request, server: Server, talk: Talk) -> AsyncIterator[st
     extra: dict[str, Any] = {"warnings": talk.warnings} if talk.warnings else {}
     wants_usage = talk.body.stream_options is not None and talk.body.stream_options.include_usage
     usage = {"usage": None} if wants_usage else {}
-    for index in range(talk.ticket.request.sampling.n):
-        delta = {"role": "assistant", "content": "", "refusal": None}
-        yield event({**base, "choices": [_choice(index, delta)], **usage, **extra})
-        extra = {}
     try:
+        for index in range(talk.ticket.request.sampling.n):
+            delta = {"role": "assistant", "content": "", "refusal": None}
+            yield event({**base, "choices": [_choice(index, delta)], **usage, **extra})
+            extra = {}
         is_first = talk.body.prompt_logprobs is not None
         async for piece in talk.pieces():
             if isinstance(piece, Beat):
@@ -103,8 +103,10 @@ async def _chunks(http: Request, server: Server, talk: Talk) -> AsyncIterator[st
     except HanlinError as error:
         yield broken(error)
         return
+    finally:  # before the end is told: clients hang up at [DONE], and who hangs up sooner has had what it had
+        talk.ticket.cancel()
+        server.finished(http, talk.ticket, talk.completion_tokens)
     yield "data: [DONE]\n\n"
-    server.finished(http, talk.ticket, talk.completion_tokens)
 
 
 def _choices(piece: Piece, has_logprobs: bool) -> list[dict[str, Any]]:

@@ -171,9 +171,10 @@ async def _chunks(
     except HanlinError as error:
         yield broken(error)
         return
+    finally:  # as in chats
+        for work in works:
+            server.finished(http, work.ticket, work.completion_tokens)
     yield "data: [DONE]\n\n"
-    for work in works:
-        server.finished(http, work.ticket, work.completion_tokens)
 
 
 def _choice(work: Work, item: Event) -> dict[str, Any]:

@@ -147,11 +147,12 @@ async def _events(http: Request, server: Server, talk: Talk) -> AsyncIterator[st
     except HanlinError as error:
         yield event(_error(error), "error")
         return
+    finally:  # as in chats
+        server.finished(http, talk.ticket, talk.completion_tokens)
     if index >= 0:
         yield _event("content_block_stop", index=index)
     yield _event("message_delta", delta=reason, usage=_usage(talk))
     yield _event("message_stop")
-    server.finished(http, talk.ticket, talk.completion_tokens)
 
 
 def _event(kind: str, **fields: Any) -> str:
