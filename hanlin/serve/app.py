@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 IDLE_CHECK_SECONDS = 5.0
 
 
-def application(settings: ServeSettings, pool: Pool, keys: Keys, state: State) -> FastAPI:
-    """All routes over one server, behind the door."""
+def application(settings: ServeSettings, pool: Pool, keys: Keys, state: State, has_door: bool = True) -> FastAPI:
+    """All routes over one server, behind the door, unless that is elsewhere."""
     server = Server(settings, pool, state, Metrics(), keys)
     app = FastAPI(
         title="Hanlin",
@@ -45,14 +45,21 @@ def application(settings: ServeSettings, pool: Pool, keys: Keys, state: State) -
         description="Models of this machine. OpenAI's API, and more; what is not honoured is refused by name.",
     )
     app.state.server = server
-    for found in pkgutil.iter_modules(routes.__path__):
-        app.include_router(importlib.import_module(f"{routes.__name__}.{found.name}").router)
+    for router in routers():
+        app.include_router(router)
     app.openapi = lambda: _document(app)
     _catch(app)
     if settings.cors:
         app.add_middleware(CORSMiddleware, allow_origins=list(settings.cors), allow_methods=["*"], allow_headers=["*"])
-    app.add_middleware(Door, settings=settings, keys=keys, metrics=server.metrics)
+    if has_door:
+        app.add_middleware(Door, settings=settings, keys=keys, metrics=server.metrics)
     return app
+
+
+def routers() -> list[APIRouter]:
+    """Of each file of routes its own."""
+    found = pkgutil.iter_modules(routes.__path__)
+    return [importlib.import_module(f"{routes.__name__}.{one.name}").router for one in found]
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,26 @@
 """Counts and times for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/"""
 
 import time
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hanlin.serve.keeper import Ticket
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A request that came to its end."""
+
+    prompt: int
+    cached: int
+    tokens: int
+    """Of the answers."""
+    whole_seconds: float
+    first_seconds: float | None
+    between_seconds: float | None
 
 
 class Metrics:
@@ -38,16 +52,22 @@ class Metrics:
 
     def finished(self, ticket: Ticket, tokens: int) -> None:
         """A request came to its end."""
-        now = time.monotonic()
-        self.prompt_tokens.inc(len(ticket.request.prompt))
-        self.cached_tokens.inc(ticket.found)
-        self.completion_tokens.inc(tokens)
-        self.whole.observe(now - ticket.arrived)
-        if ticket.begun is not None:
-            self.first.observe(ticket.begun - ticket.arrived)
-            each = tokens / ticket.request.sampling.n
-            if each > 1:
-                self.between.observe((now - ticket.begun) / (each - 1))
+        now, begun, each = time.monotonic(), ticket.begun, tokens / ticket.request.sampling.n
+        first = None if begun is None else begun - ticket.arrived
+        between = None if begun is None or each <= 1 else (now - begun) / (each - 1)
+        prompt = len(ticket.request.prompt)
+        self.count(Cost(prompt, ticket.found, tokens, now - ticket.arrived, first, between))
+
+    def count(self, cost: Cost) -> None:
+        """The same, from its figures."""
+        self.prompt_tokens.inc(cost.prompt)
+        self.cached_tokens.inc(cost.cached)
+        self.completion_tokens.inc(cost.tokens)
+        self.whole.observe(cost.whole_seconds)
+        if cost.first_seconds is not None:
+            self.first.observe(cost.first_seconds)
+        if cost.between_seconds is not None:
+            self.between.observe(cost.between_seconds)
 
     def page(self) -> bytes:
         """All of them, as Prometheus reads them."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
@@ -95,6 +95,9 @@ def serve(
     check(settings, keys)
     if settings.engine == "vllm" and not models:
         models = served_by(settings.vllm_url)
+    if settings.on is not None:
+        _serve_on_ray({_name(model): model for model in models}, settings, keys, tell)
+        return
     pool = Pool({_name(model): model for model in models}, settings)
     state = State(settings.state)
     if not (settings.state or "").startswith("postgres") and (count := state.end_open()):
@@ -102,6 +105,37 @@ def serve(
     app = application(settings, pool, keys, state)
     if settings.studio and studio is not None:
         studio(app)
+    _listen(app, settings, tell, lambda: _load(app.state.server))
+
+
+async def _load(server: Server) -> tuple[str, float]:
+    """The first model is there before anybody asks."""
+    async with server.taken(None, 1) as held:
+        return held.served.name, held.served.load_seconds
+
+
+def _serve_on_ray(models: dict[str, str], settings: ServeSettings, keys: Keys, tell: Callable[[str], None]) -> None:
+    from hanlin.serve.elsewhere.front import deploy, front, ready
+
+    door = listener(settings)
+    door.close()  # before replicas are started for nothing
+    if settings.studio:
+        tell("on Ray the studio is not served")
+    handle = deploy(models, settings)
+    count, begin = settings.replicas, ready(handle)
+
+    async def loaded() -> tuple[str, float]:
+        return f"each of {count} replicas", await begin()
+
+    _listen(front(settings, keys, handle), settings, tell, loaded)
+
+
+def _listen(
+    app: FastAPI,
+    settings: ServeSettings,
+    tell: Callable[[str], None],
+    begin: Callable[[], Coroutine[Any, Any, tuple[str, float]]],
+) -> None:
     door = listener(settings)
     handler = logging.StreamHandler()
     handler.setFormatter(_Line())
@@ -112,10 +146,16 @@ def serve(
     options |= {"ssl_certfile": settings.ssl_certfile, "ssl_keyfile": settings.ssl_keyfile}
     options |= protocol(settings)
     config = uvicorn.Config(app, **options)
-    asyncio.run(_live(config, door, app.state.server, tell))
+    asyncio.run(_live(config, door, app.state.server, tell, begin))
 
 
-async def _live(config: uvicorn.Config, door: socket.socket, server: Server, tell: Callable[[str], None]) -> None:
+async def _live(
+    config: uvicorn.Config,
+    door: socket.socket,
+    server: Server,
+    tell: Callable[[str], None],
+    begin: Callable[[], Coroutine[Any, Any, tuple[str, float]]],
+) -> None:
     web = uvicorn.Server(config)
     ends = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -124,8 +164,7 @@ async def _live(config: uvicorn.Config, door: socket.socket, server: Server, tel
     web.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
     task = asyncio.ensure_future(web._serve([door]))
     try:
-        async with server.taken(None, 1) as held:  # the first model is there before anybody asks
-            name, seconds = held.served.name, held.served.load_seconds
+        name, seconds = await begin()
     except HanlinError:
         web.should_exit = True
         await task

@@ -24,6 +24,12 @@ class ServeSettings(Settings):
     """What computes: this process, or a vLLM server; the API is the same."""
     vllm_url: str = "http://127.0.0.1:8001"
     """With engine vllm, where it listens; its key comes from VLLM_API_KEY. Of MODEL only the tokenizer is read here."""
+    on: str | None = None
+    """Serve on a Ray cluster: ray is this machine, ray://HOST:PORT another one  [default: this process]"""
+    replicas: int = Field(default=1, ge=1)
+    """On Ray: processes that serve the same models; each reads the beginnings that are its own."""
+    max_replicas: int | None = Field(default=None, ge=1)
+    """On Ray: as many when there is much to do  [default: as many as replicas]"""
     alias: tuple[str, ...] = ()
     """Other names for models, as NAME=MODEL; several times for several."""
     adapter: tuple[str, ...] = ()
