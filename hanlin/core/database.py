@@ -15,6 +15,8 @@ from hanlin.core.errors import ConfigError, StoreError, shown
 
 BUSY_MS = 10_000
 """How long a writer waits for another one."""
+LOCK = 0x68616E6C696E
+"""Who makes tables in PostgreSQL holds it: "hanlin"."""
 
 
 def connect(where: str | Path, tables: MetaData) -> Engine:
@@ -30,13 +32,22 @@ def connect(where: str | Path, tables: MetaData) -> Engine:
     text = str(where)
     try:
         engine = _postgres(text) if "://" in text else _sqlite(text)
-        tables.create_all(engine)
+        _make(engine, tables)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         place = make_url(text).render_as_string(hide_password=True) if "://" in text else text
         fix = "check the file's folder and your rights to it, or the server and its password"
         raise StoreError(f"the database {place} cannot be opened: {reason}", fix) from None
     return engine
+
+
+def _make(engine: Engine, tables: MetaData) -> None:
+    """Make the tables that are missing, one server after another: two would both find that there is none."""
+    alone = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else f"SELECT pg_advisory_xact_lock({LOCK})"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(alone)
+        tables.create_all(connection)
+        connection.commit()
 
 
 def _sqlite(path: str) -> Engine:
@@ -51,7 +62,7 @@ def _sqlite(path: str) -> Engine:
     @event.listens_for(engine, "connect")
     def tune(connection: object, _record: object) -> None:
         cursor = connection.cursor()  # pyright: ignore[reportAttributeAccessIssue]
-        for line in ("journal_mode = WAL", "synchronous = NORMAL", f"busy_timeout = {BUSY_MS}", "foreign_keys = ON"):
+        for line in (f"busy_timeout = {BUSY_MS}", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             cursor.execute(f"PRAGMA {line}")
         cursor.close()
 

@@ -14,6 +14,7 @@ from sqlalchemy import JSON, Column, Float, MetaData, String, Table, delete, ins
 from hanlin.core.database import connect
 from hanlin.core.home import home
 
+NUL = "\x00"
 TABLES = MetaData()
 RESPONSES = Table(
     "responses",
@@ -58,7 +59,10 @@ class State:
         self.engine = connect(where or home() / "state.db", TABLES)
 
     async def keep(self, table: Table, entry: str, owner: str, **columns: Any) -> None:
-        """Write an entry, in the place of one that has its id."""
+        """Write an entry, in the place of one that has its id. NUL, which PostgreSQL has not in text, is shown as ␀."""
+        columns = {
+            name: value.replace(NUL, "␀") if isinstance(value, str) else value for name, value in columns.items()
+        }
 
         def write() -> None:
             with self.engine.begin() as connection:
@@ -70,6 +74,8 @@ class State:
 
     async def find(self, table: Table, entry: str, owner: str) -> Mapping[str, Any] | None:
         """An entry of this owner."""
+        if NUL in entry:
+            return None
 
         def look() -> Mapping[str, Any] | None:
             with self.engine.connect() as connection:
@@ -91,6 +97,8 @@ class State:
 
     async def drop(self, table: Table, entry: str, owner: str) -> bool:
         """Delete an entry; whether it was there."""
+        if NUL in entry:
+            return False
 
         def erase() -> bool:
             with self.engine.begin() as connection:

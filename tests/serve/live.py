@@ -62,7 +62,7 @@ def live(folder: Path, models: dict[str, str] | None = None, loader: Any = tiny_
     settings = ServeSettings.model_validate({"port": 0, "streams": 4, "studio": False, **given})
     keys = Keys(folder / "keys.json")
     pool = Pool(models or {"tiny": "tiny"}, settings, loader)
-    state = State(folder / "state.db")
+    state = State(settings.state or folder / "state.db")
     with running(pool, settings, keys, state) as (url, server):
         yield Live(url, server, keys)
 
