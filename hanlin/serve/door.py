@@ -4,10 +4,13 @@ Without keys a server answers whoever reaches it on this machine's own address, 
 name this machine as its host, come from no foreign origin, and carry JSON as such, which a page cannot send unasked.
 """
 
+import asyncio
 import logging
 import re
 import secrets
 import time
+from collections.abc import Coroutine
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,7 +21,7 @@ from hanlin.core.errors import HanlinError
 from hanlin.serve import errors
 from hanlin.serve.keys import Key, Keys, Scope
 from hanlin.serve.metrics import Metrics
-from hanlin.serve.replies import json_reply
+from hanlin.serve.replies import event, json_reply
 from hanlin.serve.settings import LOOPBACK, ServeSettings
 
 log = logging.getLogger("hanlin.serve")
@@ -63,6 +66,58 @@ class Refused(Exception):  # noqa: N818
         self.status, self.message, self.code, self.headers = status, message, code, headers
 
 
+class Watch:
+    """Over one answer: a stream whose key is removed or expires ends with an event that says so."""
+
+    def __init__(self, keys: Keys, path: str) -> None:
+        self.keys, self.path = keys, path
+        self.key: Key | None = None
+        self._is_stream = self._is_over = False
+        self._task: asyncio.Future[None] | None = None
+
+    async def over(self, key: Key | None, work: Coroutine[Any, Any, None]) -> None:
+        """The work of answering, which ends with its key."""
+        self.key = key
+        if key is None:
+            return await work
+        task = self._task = asyncio.ensure_future(work)
+        try:
+            await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if not self._is_over:
+                raise
+
+    async def pass_on(self, message: Message, send: Send) -> None:
+        """A message of the answer, unless it is over."""
+        if self._is_over:
+            return
+        if message["type"] == "http.response.start":
+            self._is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
+        elif self._is_stream and self.key is not None and (why := self._lost(self.key)):
+            self._is_over = True
+            await send({"type": "http.response.body", "body": self._event(why).encode(), "more_body": False})
+            assert self._task is not None
+            self._task.cancel()
+            return
+        await send(message)
+
+    def _lost(self, key: Key) -> str | None:
+        try:
+            return self.keys.lost(key)
+        except HanlinError as error:
+            return error.what
+
+    def _event(self, why: str) -> str:
+        told = errors.plain(401, f"{why}: the answer ends here", "invalid_api_key")
+        if self.path == "/v1/messages":
+            return event({"type": "error", "error": {**told["error"], "type": "authentication_error"}}, "error")
+        if self.path == "/v1/responses":
+            return event({"type": "error", **told["error"]}, "error")
+        return event(told)
+
+
 class Door:
     """In front of an application."""
 
@@ -80,17 +135,19 @@ class Door:
         scope.setdefault("state", {})["request_id"] = request_id
         began, told = time.monotonic(), {"status": 0}
 
+        watch = Watch(self.keys, scope["path"])
+
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
                 MutableHeaders(scope=message)["x-request-id"] = request_id
-            await send(message)
+            await watch.pass_on(message, send)
 
         try:
             key = self._check(scope, headers)
             scope["state"]["key"] = key
             scope["state"]["owner"] = key.name if key else ""
-            await self.app(scope, receive, tell)
+            await watch.over(key, self.app(scope, receive, tell))
         except Refused as refused:
             await self._refuse(scope, receive, tell, refused)
         finally:
@@ -148,6 +205,8 @@ class Door:
         if key is None:
             what = "this key is none of ours" if secret else "there is no key: send Authorization: Bearer …"
             raise Refused(401, what, "invalid_api_key", {"WWW-Authenticate": "Bearer"})
+        if key.is_over:
+            raise Refused(401, "this key has expired", "invalid_api_key", {"WWW-Authenticate": "Bearer"})
         return key
 
     async def _refuse(self, scope: AsgiScope, receive: Receive, send: Send, refused: Refused) -> None:

@@ -37,6 +37,13 @@ class Key(Settings):
     """Of prompts and answers; None for no limit."""
     created: float = 0.0
     """Seconds since 1970."""
+    expires: float | None = None
+    """Seconds since 1970, from which on it opens nothing; None for never."""
+
+    @property
+    def is_over(self) -> bool:
+        """It has expired."""
+        return self.expires is not None and time.time() >= self.expires
 
     def may(self, scope: Scope) -> bool:
         """Whether it opens doors of that kind."""
@@ -88,8 +95,20 @@ class Keys:
         return list(self._keys.values())
 
     def find(self, secret: str) -> Key | None:
-        """The key that a client sent, if it is one."""
+        """The key that a client sent, if it is one, expired or not."""
         return self._keys.get(hashlib.sha256(secret.encode()).hexdigest())
+
+    def lost(self, key: Key) -> str | None:
+        """Why a key that was good opens nothing any more.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        self.reload()
+        now = self._keys.get(key.sha256)
+        if now is None:
+            return "this key was removed"
+        return "this key has expired" if now.is_over else None
 
     def add(self, key_name: str, **settings: object) -> str:
         """Make a key; the secret, which is kept nowhere.

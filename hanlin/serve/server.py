@@ -98,7 +98,7 @@ class Server:
         self.keys.reload()
         if key is None and not self.keys.all:
             return
-        if key is None or all(one.sha256 != key.sha256 for one in self.keys.all):
+        if key is None or self.keys.lost(key):
             raise RefusedError("this page's key is none of ours any more", "open the page again, with a key")
         if wait := self.keys.wait_seconds(key):
             seconds = max(1, round(wait + 0.5))

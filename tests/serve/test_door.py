@@ -15,7 +15,7 @@ from hanlin.serve.errors import BusyError
 from hanlin.serve.keys import Keys
 from hanlin.serve.run import check
 from hanlin.serve.settings import ServeSettings
-from serve.live import Live, live, until
+from serve.live import Live, live, slowed, until
 
 pytestmark = pytest.mark.skipif(kernels.missing() is not None, reason=f"no native kernels: {kernels.missing()}")
 ASKED = {"prompt": "hello", "max_tokens": 1}
@@ -78,6 +78,35 @@ def test_the_file_holds_no_key_and_only_its_owner_reads_it(tmp_path: Path) -> No
         keys.add("bob")
     with pytest.raises(ConfigError, match="did you mean 'bob'"):
         keys.remove("bo")
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/v1/messages", "/v1/responses"])
+@pytest.mark.parametrize("how", ["removed", "expired"])
+def test_a_key_that_is_lost_ends_its_streams_with_an_event(path: str, how: str, guarded: Live) -> None:
+    """With a key of another one, so that the door is not open to all; the model's place is free again."""
+    guarded.keys.add("stays")
+    lives = {"expires": time.time() + 0.5} if how == "expired" else {}
+    head = bearer(guarded.keys.add("goes", **lives))
+    turns = [{"role": "user", "content": "hello"}]
+    asked = {"prompt": "a", "ignore_eos": True} if path.endswith("v1/completions") else {"messages": turns}
+    asked = {"input": "a", "max_output_tokens": 900} if "responses" in path else {**asked, "max_tokens": 900}
+    undo = slowed(guarded, 0.02)
+    try:
+        body = {"model": "tiny", "stream": True, "temperature": 0, **asked}
+        with httpx.stream("POST", guarded.url + path, json=body, headers=head, timeout=30) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            if how == "removed":
+                guarded.keys.remove("goes")
+            assert (
+                f"this key {'was removed' if how == 'removed' else 'has expired'}" in [one for one in lines if one][-1]
+            )
+        assert httpx.get(f"{guarded.api}/models", headers=head).status_code == 401
+        until(lambda: guarded.server.pool.loaded["tiny"].keeper.load == 0)
+    finally:
+        undo()
+        for key in guarded.keys.all:
+            guarded.keys.remove(key.name)
 
 
 def test_rates_are_held_and_say_when_to_come_back(guarded: Live, http: httpx.Client) -> None:
