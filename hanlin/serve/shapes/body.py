@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hanlin.core.errors import did_you_mean, shown
 from hanlin.core.settings import dotted
 from hanlin.serve.errors import FieldError
+from hanlin.serve.shapes.parts import only_text
 
 T = TypeVar("T", bound="Body")
 
@@ -41,7 +42,7 @@ def read(kind: type[T], raw: bytes) -> tuple[T, list[str]]:
         raise FieldError("", f"the body is not JSON: {error}", "send one JSON object") from None
     if not isinstance(given, dict):
         raise FieldError("", f"the body is {shown(given)}", "send one JSON object")
-    warnings = _refused(kind, given)
+    warnings = [*_refused(kind, given), *only_text(given)]
     while True:
         try:
             return kind.model_validate(given), warnings
