@@ -9,8 +9,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -75,7 +74,7 @@ class Watch:
         self._is_stream = self._is_over = False
         self._task: asyncio.Future[None] | None = None
 
-    async def over(self, key: Key | None, work: Coroutine[Any, Any, None]) -> None:
+    async def over(self, key: Key | None, work: Awaitable[None]) -> None:
         """The work of answering, which ends with its key."""
         self.key = key
         if key is None:
