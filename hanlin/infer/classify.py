@@ -149,7 +149,7 @@ def open_classifier(name: str | Path, dtype: torch.dtype | str | None = None) ->
     if not (path / HEAD).is_file() or not (path / PLAN).is_file():
         lacks = HEAD if not (path / HEAD).is_file() else PLAN
         raise WeightsError(f"{path} has no {lacks}: it was not trained to judge texts", TRAIN)
-    plan = parse(HeadSettings, safetensors.read_json(path / PLAN), PLAN)
+    plan = plan_of(path)
     is_adapter = (path / ADAPTER).is_file()
     base = resolve(adapter_base(path)) if is_adapter else path
     checkpoint = load(base, precision(dtype))
@@ -157,9 +157,26 @@ def open_classifier(name: str | Path, dtype: torch.dtype | str | None = None) ->
         peft.load(checkpoint.network, path, plan.base)
     if checkpoint.tokenizer is None:
         raise WeightsError(f"{base} has no tokenizer", "put its tokenizer.json beside the weights")
-    head = _head(path, plan, checkpoint.config.width)
     network = checkpoint.network.eval().requires_grad_(False)
-    return Classifier(path, network, checkpoint.tokenizer, head, plan)
+    return with_head(path, network, checkpoint.tokenizer, plan)
+
+
+def plan_of(path: Path) -> HeadSettings:
+    """How the head in a folder is meant.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    return parse(HeadSettings, safetensors.read_json(path / PLAN), PLAN)
+
+
+def with_head(path: Path, network: Decoder, tokenizer: Tokenizer, plan: HeadSettings) -> Classifier:
+    """A network that is loaded already, and the head in a folder.
+
+    Raises:
+        WeightsError: the two do not fit together.
+    """
+    return Classifier(path, network, tokenizer, _head(path, plan, network.config.width), plan)
 
 
 def adapter_base(path: Path) -> str:

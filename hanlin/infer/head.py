@@ -1,10 +1,13 @@
 """What a head beside a model's weights means: `classes.json`, written by training, read by `hanlin classify`."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from hanlin.core.errors import HanlinError
 from hanlin.core.settings import Settings
+from hanlin.model.store import find
 
 HEAD, PLAN = "head.safetensors", "classes.json"
 
@@ -35,3 +38,13 @@ class HeadSettings(Settings):
     def outputs(self) -> int:
         """Figures of the head."""
         return len(self.classes) if self.objective == "classify" else 1
+
+
+def headed(name: str) -> Path | None:
+    """The folder with the head of a model that is here, if it has one: a run's, its model/, or an export's."""
+    try:
+        path = find(name)
+    except HanlinError:
+        return None
+    places = [] if path is None or path.is_file() else [path, path / "model"]
+    return next((place for place in places if (place / HEAD).is_file()), None)

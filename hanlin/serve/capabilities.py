@@ -3,6 +3,7 @@
 from typing import Any
 
 from hanlin.serve.elsewhere.wire import UNKNOWN
+from hanlin.serve.heads import has_head
 from hanlin.serve.server import Server
 from hanlin.serve.shapes.body import Body
 
@@ -47,6 +48,7 @@ def _model(server: Server, name: str) -> dict[str, Any]:
         "prompt_logprobs": True,
         "structured_output": [*held_to, "grammar"] if served.has_grammars else held_to,
         "embeddings": not is_elsewhere,
+        "classification_head": has_head(served),
         "images": False,
         "audio": False,
         "refused": dict(UNKNOWN) if is_elsewhere else {},

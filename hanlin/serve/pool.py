@@ -17,6 +17,7 @@ from hanlin.core.machine import allowed_memory
 from hanlin.infer.engine import Engine, EngineSettings
 from hanlin.infer.engine.pages import SIZE
 from hanlin.infer.engine.shelf import identity
+from hanlin.infer.head import headed
 from hanlin.infer.model import Model, load
 from hanlin.model.compiled import Compiled
 from hanlin.model.store import DEFAULT, find, stored
@@ -50,6 +51,8 @@ class Served:
     users: int = 0
     """Requests that hold it."""
     is_leaving: bool = False
+    head: Any = None
+    """What judges texts (`hanlin.serve.heads`), once it was asked for."""
     has_grammars: bool = True
     """Answers can be held to grammars, and so to tools."""
 
@@ -225,7 +228,7 @@ class Pool:
         began = time.monotonic()
         dtype = self.settings.dtype
         if dtype == "auto":
-            dtype = "float32" if kernels.missing() else "int8"
+            dtype = "float32" if kernels.missing() or headed(where) else "int8"
         model = self._load(where, dtype)
         network, limit = model.network, self.settings.context
         context = min(model.context, limit) if limit else model.context

@@ -11,9 +11,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hanlin.infer.classify import Classifier, Verdict
 from hanlin.infer.embed import Pooling, embed_ids
 from hanlin.serve.answering import unless_gone
 from hanlin.serve.errors import FieldError, TooLongError
+from hanlin.serve.heads import classifier
 from hanlin.serve.pool import Served
 from hanlin.serve.replies import json_reply
 from hanlin.serve.scoring import Likelihood, likelihoods, shares
@@ -123,9 +125,11 @@ async def _worths(
 
 @router.post("/v1/classify", openapi_extra=takes(ClassifyBody))
 async def classify(http: Request) -> Response:
-    """The class of each text, by what the model would go on with."""
+    """The class of each text, by what the model would go on with, or by its head."""
     server = server_of(http)
     body, warnings = read(ClassifyBody, await server.body(http))
+    if body.labels is None:
+        return await _by_head(http, body, warnings)
     if body.template.count("{text}") != 1:
         raise FieldError("template", f"template has {{text}} {body.template.count('{text}')} times", "write it once")
     texts = [body.input] if isinstance(body.input, str) else body.input
@@ -146,6 +150,37 @@ async def classify(http: Request) -> Response:
         usage = {"prompt_tokens": total, "total_tokens": total}
         told = {"id": _id("classify"), "object": "list", "model": served.name, "data": data, "usage": usage}
         return json_reply(told | ({"warnings": warnings} if warnings else {}))
+
+
+async def _by_head(http: Request, body: ClassifyBody, warnings: list[str]) -> Response:
+    server, texts = server_of(http), [body.input] if isinstance(body.input, str) else body.input
+    unused = sorted({"template", "separator", "normalise", "is_calibrated"} & body.model_fields_set)
+    if unused:
+        what = f"{unused[0]} is for classes that are told in labels, and a head has its own"
+        raise FieldError(unused[0], what, "leave it out, or send labels")
+    async with server.taken(body.model) as held:
+        served = held.without_adapter()
+        head = await classifier(served)
+        verdicts = await unless_gone(http, _judged(served, head, texts))
+        total = sum(verdict.tokens for verdict in verdicts)
+        server.spent(http, total)
+        data = [{"index": index, **_verdict(verdict)} for index, verdict in enumerate(verdicts)]
+        usage = {"prompt_tokens": total, "total_tokens": total}
+        told = {"id": _id("classify"), "object": "list", "model": served.name, "data": data, "usage": usage}
+        return json_reply(told | ({"warnings": warnings} if warnings else {}))
+
+
+async def _judged(served: Served, head: Classifier, texts: Sequence[str]) -> list[Verdict]:
+    def pieces() -> Iterator[Verdict]:
+        for text in texts:
+            yield from head.classify([text])
+
+    return [piece async for piece in served.keeper.work(pieces())]
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {"label": next(iter(verdict.classes), None), "probabilities": dict(verdict.classes)}
+    return {**told, "value": verdict.value, "tokens": verdict.tokens, "lost_tokens": verdict.lost}
 
 
 @router.post("/v1/rerank", openapi_extra=takes(RerankBody))

@@ -55,13 +55,14 @@ class ScoreBody(Body):
 
 
 class ClassifyBody(Body):
-    """Texts to be sorted into classes by what a model would go on with; nothing is trained for it."""
+    """Texts to be sorted into classes: by what a model would go on with, for which nothing is trained; or, without
+    labels, by the head of one that was trained to (objective classify, regress)."""
 
     model: str | None = None
     input: str | Texts
     """A text or several."""
-    labels: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2, max_length=256)]
-    """Names of the classes, as the model would write them."""
+    labels: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2, max_length=256)] | None = None
+    """Names of the classes, as the model would write them; without, its head has them."""
     template: str = "{text}\nLabel:"
     """What stands before the class; {text} is the text, once."""
     separator: str = " "
