@@ -17,7 +17,7 @@ from hanlin.eval.metric import measure
 from hanlin.eval.sample import Reply, Sample
 from hanlin.eval.score import Score
 from hanlin.eval.store import Kept, Store, key
-from hanlin.eval.subject import Subject
+from hanlin.eval.subject import Subject, Unordered
 from hanlin.eval.task import Task, samples
 
 ROUND = 64
@@ -85,8 +85,8 @@ def examine(
         places, fresh = left[begin : begin + ROUND], {}
         replies = _asked(subject, task, [asked[place] for place in places])
         try:
-            for place, reply in zip(places, replies, strict=True):
-                fresh[keys[place]] = reply
+            for which, reply in replies:
+                fresh[keys[places[which]]] = reply
                 seconds = time.monotonic() - began
                 yield Progress(len(found) + len(fresh), len(asked), known, seconds)
                 if seconds > minutes * 60:
@@ -109,12 +109,17 @@ def examine(
     yield Result(task.name, subject.name, scores, groups, some, replies, len(asked), time.monotonic() - began, settings)
 
 
-def _asked(subject: Subject, task: Task, some: Sequence[Sample]) -> Iterator[Reply]:
+def _asked(subject: Subject, task: Task, some: Sequence[Sample]) -> Iterator[tuple[int, Reply]]:
+    """Places and replies, as they come."""
+    how: dict[str, Any] = {}
     if task.kind == "choose":
-        return subject.choose(some, task.neutral if task.wants_alone else None)
+        how = {"neutral": task.neutral if task.wants_alone else None}
     if task.kind == "write":
-        return subject.write(some, task.max_tokens, task.stop)
-    return subject.read(some)
+        how = {"max_tokens": task.max_tokens, "stop": task.stop}
+    if isinstance(subject, Unordered):
+        return subject.as_they_come(task.kind, some, **how)
+    ask = {"choose": subject.choose, "write": subject.write, "read": subject.read}[task.kind]
+    return enumerate(ask(some, **how))
 
 
 def _groups(judges: Mapping[str, Any], some: Sequence[Sample], replies: Sequence[Reply]) -> dict[str, dict[str, Score]]:

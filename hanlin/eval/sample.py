@@ -51,3 +51,9 @@ class Reply:
     def text(self) -> str:
         """The first answer; "" where there is none."""
         return self.texts[0] if self.texts else ""
+
+
+def parted(prompt: str, between: str) -> tuple[str, str]:
+    """A prompt without the spaces at its end, and what stands between it and a choice: those, and the task's own."""
+    kept = prompt.rstrip(" ") if between or prompt.strip() else ""
+    return kept, prompt[len(kept) :] + between

@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from hanlin.core.errors import CapacityError, DataError, WeightsError, shown
-from hanlin.eval.sample import Reply, Sample
+from hanlin.eval.sample import Reply, Sample, parted
+from hanlin.eval.task import Kind
 from hanlin.infer.branches import branches
 from hanlin.infer.choices import DAMAGED, NAN, beginning_of
 from hanlin.infer.model import Model
@@ -48,6 +49,15 @@ class Subject(Protocol):
 
     def read(self, samples: Sequence[Sample]) -> Iterator[Reply]:
         """How likely each sample's text is."""
+        ...
+
+
+@runtime_checkable
+class Unordered(Protocol):
+    """A subject that has several questions under way at once."""
+
+    def as_they_come(self, kind: Kind, samples: Sequence[Sample], **how: Any) -> Iterator[tuple[int, Reply]]:
+        """Places and replies, in the order in which they are there."""
         ...
 
 
@@ -116,8 +126,7 @@ class Local:
                 after = tokenizer.encode(between + choice, add_special=False)
                 found.append(Line((*before, *after), len(after)))
         else:
-            kept = prompt.rstrip(" ") if between or prompt.strip() else ""
-            between = prompt[len(kept) :] + between
+            kept, between = parted(prompt, between)
             found = [self._line(kept, between + choice) for choice in sample.choices]
         for line, choice in zip(found, sample.choices, strict=True):
             if not line.own:

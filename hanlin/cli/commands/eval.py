@@ -29,6 +29,10 @@ ENDINGS = (".json", ".md", ".parquet")
 @click.option("--store", metavar="FILE", default="", help="Keep answers in FILE, not in exams.sqlite of Hanlin's own.")
 @dtype_option
 @adapter_option
+@click.option(
+    "--at-once", type=click.IntRange(1), default=8, show_default=True, help="Requests under way to an http://…"
+)
+@click.option("--retries", type=click.IntRange(0), default=5, show_default=True, help="Of a request that fails.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
 @click.option("--list", "is_list", is_flag=True, help="The tasks there are.")
 @click.pass_context
@@ -47,10 +51,14 @@ def command(
     store: str,
     dtype: str | None,
     adapter: str | None,
+    at_once: int,
+    retries: int,
     is_json: bool,
     is_list: bool,
 ) -> None:
     """Examine a MODEL in one or more TASKs: names (see --list), .toml files or .py files of your own.
+
+    MODEL is one of this machine, or any server of OpenAI's API: http://host:port/v1#name (key: HANLIN_API_KEY).
 
     Every figure has a standard error and a signature. Answers are kept as they come: an exam that was stopped goes on
     where it was, and hanlin compare holds what was found of two models against each other.
@@ -69,14 +77,15 @@ def command(
     if unused:
         raise ConfigError(f"--data names {unused[0]}, which is not asked", "name it among the tasks too")
     wanted = [task(name, places.get(name, "")) for name in dict.fromkeys(tasks)]
-    from hanlin.cli.models import open_model
-    from hanlin.eval.exam import Progress, examine
-    from hanlin.eval.gate import Gate
-    from hanlin.eval.store import Store
-    from hanlin.eval.subject import Local
+    bounds = None
+    if gate is not None:
+        from hanlin.eval.gate import Gate
 
-    bounds = None if gate is None else Gate.read(gate)
-    subject, kept, results = Local(open_model(model, dtype, adapter), is_chat), Store(store), []
+        bounds = Gate.read(gate)
+    from hanlin.eval.exam import Progress, examine
+    from hanlin.eval.store import Store
+
+    subject, kept, results = _subject(model, dtype, adapter, is_chat, at_once, retries), Store(store), []
     for one in wanted:
         for step in examine(subject, one, kept, limit=limit, shots=shots, minutes=minutes or math.inf, seed=seed):
             if isinstance(step, Progress):
@@ -91,6 +100,21 @@ def command(
         if broken:
             ctx.exit(1)
         click.echo(f"gate: all {bounds.count} bounds hold", err=True)
+
+
+def _subject(model: str, dtype: str | None, adapter: str | None, is_chat: bool, at_once: int, retries: int) -> Any:
+    from hanlin.eval.endpoint import Endpoint, is_address
+
+    if is_address(model):
+        if dtype is not None:
+            raise ConfigError(f"--dtype {dtype} is for a model of this machine", f"leave it out: {model} has its own")
+        if adapter is not None:
+            raise ConfigError(f"--adapter {adapter} is for a model of this machine", f"load it at {model}")
+        return Endpoint(model, is_chat, at_once, retries)
+    from hanlin.cli.models import open_model
+    from hanlin.eval.subject import Local
+
+    return Local(open_model(model, dtype, adapter), is_chat)
 
 
 def _pair(text: str) -> tuple[str, str]:
