@@ -49,7 +49,32 @@ class Words:
     kind: str = "words"
 
 
-Block = Picture | Grid | Words
+@dataclass(frozen=True)
+class Entry:
+    """One item to leaf to: what it is filed under, its line in the list, and what is read when it is opened."""
+
+    filed: tuple[str, ...]
+    line: str
+    parts: tuple[tuple[Label, str], ...]
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Many items, of which the reader sees those that he asks for, a page at a time."""
+
+    title: Label
+    filed: tuple[Label, ...]
+    """What items are filed under; `Entry.filed` has one for each."""
+    entries: tuple[Entry, ...]
+    kind: str = "browser"
+
+    @property
+    def data(self) -> list[tuple[tuple[str, ...], str, tuple[tuple[Label, str], ...]]]:
+        """As the page's script reads it."""
+        return [(entry.filed, entry.line, entry.parts) for entry in self.entries]
+
+
+Block = Picture | Grid | Words | Browser
 Section = tuple[Label, Sequence[Block]]
 
 

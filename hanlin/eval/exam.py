@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hanlin.core.errors import DataError
-from hanlin.eval.metric import measure
+from hanlin.eval.metric import measure, rows_of, scored
 from hanlin.eval.sample import Reply, Sample
 from hanlin.eval.score import Score
 from hanlin.eval.store import Kept, Store, key
@@ -45,6 +45,8 @@ class Result:
     """By the name that the task gives each."""
     groups: Mapping[str, Mapping[str, Score]]
     """The same for each group of items, where there are any."""
+    each: Mapping[str, Sequence[float]] = field(repr=False)
+    """Each figure of every item by itself."""
     samples: Sequence[Sample] = field(repr=False)
     replies: Sequence[Reply] = field(repr=False)
     total: int
@@ -100,13 +102,16 @@ def examine(
     if not there:
         raise DataError(f"{task.name}: {minutes:g} minutes ended before the first answer", "give more --minutes")
     some, replies = [asked[place] for place in there], [found[keys[place]] for place in there]
-    scores = {name: measure(judge, some, replies, seed=seed) for name, judge in judges.items()}
+    rows = {name: rows_of(judge, some, replies) for name, judge in judges.items()}
+    scores = {name: scored(judge, rows[name], some, seed) for name, judge in judges.items()}
+    each = {name: judge.value(rows[name]).tolist() for name, judge in judges.items()}
     groups = _groups(judges, some, replies)
     settings = {"data": task.data, "version": task.version, "limit": limit, "shots": shots, "seed": seed}
     settings |= {"form": subject.form} | ({"file": task.file} if task.file else {})
     told = [{"name": name, **asdict(score)} for name, score in scores.items()]
     store.keep_exam(Kept(subject.name, task.name, settings, time.time(), told, some, replies))
-    yield Result(task.name, subject.name, scores, groups, some, replies, len(asked), time.monotonic() - began, settings)
+    seconds = time.monotonic() - began
+    yield Result(task.name, subject.name, scores, groups, each, some, replies, len(asked), seconds, settings)
 
 
 def _asked(subject: Subject, task: Task, some: Sequence[Sample]) -> Iterator[tuple[int, Reply]]:

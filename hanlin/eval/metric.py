@@ -94,7 +94,11 @@ def measure(one: Metric, samples: Sequence[Sample], replies: Sequence[Reply], *,
     Raises:
         DataError: there are no items, not as many replies, or they lack what the metric is about.
     """
-    rows = rows_of(one, samples, replies)
+    return scored(one, rows_of(one, samples, replies), samples, seed)
+
+
+def scored(one: Metric, rows: Float[np.ndarray, "N K"], samples: Sequence[Sample], seed: int = 0) -> Score:
+    """`measure` where the statistics are known already."""
     clusters = [sample.cluster or f"\0{place}" for place, sample in enumerate(samples)]
     return Score(
         metric=name_of(one),

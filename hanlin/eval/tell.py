@@ -1,12 +1,17 @@
-"""Results for people and machines: exams in; Markdown for a model card, an object for JSON, a table of items out."""
+"""Results for people and machines: exams in; Markdown for a model card, JSON, a table of items, and files out."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from hanlin.core import page
+from hanlin.core.errors import ConfigError
+from hanlin.core.run import replacing
 from hanlin.eval.exam import Result
 from hanlin.eval.score import Score
 
@@ -31,6 +36,46 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
             for one in results
         ]
     }
+
+
+KINDS = (".html", ".json", ".md", ".parquet")
+
+
+def write(results: Sequence[Result], where: Path) -> list[Path]:
+    """Results as a file of one of `KINDS`, or all of them into a folder; the files.
+
+    Raises:
+        ConfigError: the file's ending is none of them.
+        StoreError: it cannot be written.
+    """
+    check(where)
+    if not where.suffix:
+        where.mkdir(parents=True, exist_ok=True)
+        return [path for kind in KINDS for path in write(results, where / f"exam{kind}")]
+    if where.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        with replacing(where) as sink:
+            pq.write_table(items_table(results), sink)
+    elif where.suffix == ".html":
+        from hanlin.eval.report import as_page
+
+        page.write(where, as_page(results))
+    else:
+        text = (
+            as_markdown(results)
+            if where.suffix == ".md"
+            else json.dumps(as_json(results), ensure_ascii=False, indent=2)
+        )
+        with replacing(where) as sink:
+            sink.write(text.encode(errors="replace"))
+    return [where]
+
+
+def check(where: Path) -> None:
+    """Refuse what `write` could not write, before the exam."""
+    if where.suffix and where.suffix not in KINDS:
+        raise ConfigError(f"--out {where} ends in nothing that is known", f"end it in one of: {', '.join(KINDS)}")
 
 
 def as_markdown(results: Sequence[Result]) -> str:
@@ -64,9 +109,10 @@ def items_table(results: Sequence[Result]) -> pa.Table:
             "references": list(sample.references),
             "answers": list(reply.texts),
             "loglikelihoods": list(reply.loglikelihoods),
+            "figures": json.dumps({name: finite(values[place]) for name, values in one.each.items()}),
         }
         for one in results
-        for sample, reply in zip(one.samples, one.replies, strict=True)
+        for place, (sample, reply) in enumerate(zip(one.samples, one.replies, strict=True))
     ]
     return pa.Table.from_pylist(rows)
 
@@ -81,6 +127,9 @@ def _interval(score: Score) -> str:
 def _plain(score: Score) -> dict[str, Any]:
     found = {key: value for key, value in asdict(score).items() if key not in ("metric", "is_mean")}
     found["low"], found["high"] = score.interval()
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in found.items()
-    }
+    return {key: finite(value) for key, value in found.items()}
+
+
+def finite(value: Any) -> Any:
+    """A value as JSON has it: None for a figure that is none."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,7 +12,7 @@ import click
 from hanlin.cli.arguments import adapter_option, dtype_option
 from hanlin.core.errors import ConfigError
 
-ENDINGS = (".json", ".md", ".parquet")
+OUT = "Write .html, .md, .json, or .parquet of items; a folder gets all four. May be given again."
 
 
 @click.command()
@@ -25,7 +25,7 @@ ENDINGS = (".json", ".md", ".parquet")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
 @click.option("--chat", "is_chat", is_flag=True, help="Ask through the model's chat template.")
 @click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="Bounds; exit 1 when one is broken.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write .json, .md, or .parquet of items.")
+@click.option("--out", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help=OUT)
 @click.option("--store", metavar="FILE", default="", help="Keep answers in FILE, not in exams.sqlite of Hanlin's own.")
 @dtype_option
 @adapter_option
@@ -47,7 +47,7 @@ def command(
     seed: int,
     is_chat: bool,
     gate: Path | None,
-    out: Path | None,
+    out: tuple[Path, ...],
     store: str,
     dtype: str | None,
     adapter: str | None,
@@ -68,9 +68,11 @@ def command(
         return
     if model is None or not tasks:
         raise ConfigError("there is no model or no task", "hanlin eval MODEL TASK…; hanlin eval --list shows tasks")
-    if out is not None and out.suffix not in ENDINGS:
-        raise ConfigError(f"--out {out} ends in nothing that is known", f"end it in one of: {', '.join(ENDINGS)}")
     from hanlin.eval.task import task
+    from hanlin.eval.tell import check
+
+    for place in out:
+        check(place)
 
     places = dict(_pair(one) for one in data)
     unused = sorted(places.keys() - set(tasks))
@@ -144,16 +146,10 @@ def _list() -> None:
         click.echo(f"{name:18} {one.kind:7} {', '.join(one.metrics):45} {own}")
 
 
-def _tell(results: Sequence[Any], is_json: bool, out: Path | None) -> None:
-    from hanlin.eval.tell import as_json, as_markdown, items_table
+def _tell(results: Sequence[Any], is_json: bool, out: Sequence[Path]) -> None:
+    from hanlin.eval.tell import as_json, as_markdown, write
 
-    if out is not None:
-        if out.suffix == ".json":
-            out.write_text(json.dumps(as_json(results), ensure_ascii=False, indent=2), "utf-8")
-        elif out.suffix == ".md":
-            out.write_text(as_markdown(results), "utf-8")
-        else:
-            import pyarrow.parquet as pq
-
-            pq.write_table(items_table(results), out)
     click.echo(json.dumps(as_json(results), ensure_ascii=False, indent=2) if is_json else as_markdown(results).rstrip())
+    for place in out:
+        for path in write(results, place):
+            click.echo(f"{path} written", err=True)
