@@ -11,8 +11,15 @@ from hanlin.eval.metric import FOLDER, Metric, measure, metric, signature
 from hanlin.eval.sample import Reply, Sample
 
 ALL = names(FOLDER)
+BBQ = {"condition": "ambig", "biased": (0,), "unknown": (2,)}
 SAMPLES = [
-    Sample(str(n), choices=("北京", "Paris", "x"), gold=(n % 3,), references=(text,), more={"tests": "", "entry": "f"})
+    Sample(
+        str(n),
+        choices=("北京", "Paris", "x"),
+        gold=(n % 3,),
+        references=(text,),
+        more={"tests": "", "entry": "f", "side": ("pro", "anti")[n % 2], **BBQ},
+    )
     for n, text in enumerate(["翰林院在北京。", "the academy is in Beijing", "1", "2"])
 ]
 REPLIES = [
