@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from hanlin.eval.metric import Metric, metric
 from hanlin.eval.sample import Sample
 
 FOLDER = "hanlin.eval.tasks"
+OWN = "own:"
+"""What data that are shipped with Hanlin begin with."""
 LETTERS = "ABCDEFGHIJ"
 Kind = Literal["choose", "write", "read"]
 
@@ -122,7 +125,8 @@ def example_text(sample: Sample) -> str:
 
 
 def _rows(one: Task) -> Iterator[Row]:
-    for row in read_rows(SourceSettings(path=one.data, split="line")):
+    path = str(files("hanlin.eval") / "texts" / one.data.removeprefix(OWN)) if one.data.startswith(OWN) else one.data
+    for row in read_rows(SourceSettings(path=path, split="line")):
         if isinstance(row, DataError):
             raise row
         yield row
