@@ -119,7 +119,13 @@ def samples(one: Task, limit: int | None = None, shots: int = 0, seed: int = 0) 
 
 
 def example_text(sample: Sample) -> str:
-    """A question with its right answer, as it is shown before others."""
+    """A question with its right answer, as it is shown before others.
+
+    Raises:
+        DataError: it has none.
+    """
+    if not (sample.gold if sample.choices else sample.references):
+        raise DataError(f"{shown(sample.prompt)} has no right answer to show", "ask without examples: --shots 0")
     answer = sample.choices[sample.gold[0]] if sample.choices else sample.references[0]
     return f"{sample.prompt}{sample.between}{answer}"
 

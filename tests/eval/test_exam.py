@@ -189,6 +189,12 @@ def test_a_limit_draws_the_same_fair_share_and_examples_are_not_asked(plan: Path
     assert {sample.id for sample in samples(one, limit=8, seed=1)} != {sample.id for sample in samples(one, limit=8)}
 
 
+def test_a_task_without_right_answers_cannot_show_examples() -> None:
+    with pytest.raises(DataError, match="has no right answer to show") as told:
+        samples(task("minimal_pairs"), shots=1)
+    assert "--shots 0" in told.value.fix
+
+
 def test_what_is_written_and_what_is_read_are_judged(model: Model, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"q": "1 + 1 =", "a": ["2", "two"]}\n{"q": "翰", "a": ["林"]}\n', "utf-8")
     (tmp_path / "sums.toml").write_text('data = "rows.jsonl"\nprompt = "{q}"\ngold = "a"\nmax_tokens = 4\n', "utf-8")
