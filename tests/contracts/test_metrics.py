@@ -12,13 +12,15 @@ from hanlin.eval.sample import Reply, Sample
 
 ALL = names(FOLDER)
 BBQ = {"condition": "ambig", "biased": (0,), "unknown": (2,)}
+OPINIONS = (None, None, 0, None)
 SAMPLES = [
     Sample(
         str(n),
         choices=("北京", "Paris", "x"),
         gold=(n % 3,),
         references=(text,),
-        more={"tests": "", "entry": "f", "side": ("pro", "anti")[n % 2], **BBQ},
+        more={"tests": "", "entry": "f", "side": ("pro", "anti")[n % 2], **BBQ, "opinion": OPINIONS[n]},
+        cluster="aabb"[n],
     )
     for n, text in enumerate(["翰林院在北京。", "the academy is in Beijing", "1", "2"])
 ]
@@ -63,7 +65,7 @@ def test_an_empty_answer_is_no_better_than_any_other(name: str) -> None:
             assert error.fix
             continue
         value = float(one.value(rows.sum(0)))
-        assert low <= value <= high
+        assert low <= value <= high or (one.IDENTITY is None and math.isnan(value))  # nothing left to measure
         if one.IDENTITY is not None and name != "repetition":
             alone = float(one.value(rows[3]))
             assert alone != one.IDENTITY[2]
