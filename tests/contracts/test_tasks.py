@@ -30,13 +30,18 @@ def test_the_right_answer_has_the_best_figure(name: str) -> None:
         ]
         replies = [Reply(loglikelihoods=row, alone=(0.0,) * len(row), tokens=(1,) * len(row)) for row in figures]
     elif one.kind == "write":
-        replies = [Reply((f" {sample.references[0]}",)) for sample in samples]
+        replies = [Reply((_ended(f"{sample.between}{sample.references[0]}", one.stop),)) for sample in samples]
     else:
         replies = [Reply(loglikelihoods=(-1.0,), tokens=(1,)) for _ in samples]
     for label, judge in one.judges().items():
         value = measure(judge, samples, replies).value
         if judge.IDENTITY is not None and label not in ("bleu", "rouge2"):  # too short for their longest n-gram
             assert value == pytest.approx(judge.IDENTITY[2], abs=1e-6), label
+
+
+def _ended(answer: str, stop: tuple[str, ...]) -> str:
+    """As the engine hands it on: without the text that ended it."""
+    return answer[: min((place for place in map(answer.find, stop) if place > 0), default=len(answer))]
 
 
 @pytest.mark.parametrize("name", ALL)
