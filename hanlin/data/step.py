@@ -64,6 +64,10 @@ class Step(Settings, ABC):
     def tag(self, view: View) -> tuple[Tags, str | None]:
         """What is measured, and the text that goes on in place of this one, or None."""
 
+    def basis(self) -> Sequence[str]:
+        """Files beside its own that what it measures depends on: code, word lists, a model, an index."""
+        return ()
+
     def rules(self) -> Sequence[Rule]:
         """Its bounds, in the order they are held against a document."""
         return bounds(self)

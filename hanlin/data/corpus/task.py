@@ -100,7 +100,9 @@ def fingerprint(settings: CorpusSettings, steps: Sequence[Step]) -> str:
     measured = {
         "code": [code(importlib.import_module(name).__file__) for name in MEASURING],
         "sources": [origin.model_dump(mode="json", exclude={"weight", "epochs"}) for origin in settings.sources],
-        "steps": [{"code": code(_file(step)), **measured_by(step)} for step in steps],
+        "steps": [
+            {"code": [code(path) for path in (_file(step), *step.basis())], **measured_by(step)} for step in steps
+        ],
         "duplicates": twice.model_dump(include={"words", "bands", "rows", "seed", "compat", "passage_words"})
         | {"near": twice.near, "passages": twice.passages is not None, "least": twice.least_characters}
         | {"lines": twice.lines is not None, "paragraphs": twice.paragraphs is not None},
