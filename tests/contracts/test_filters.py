@@ -1,7 +1,10 @@
 """Every step of a corpus: empty and huge texts, the same answer each time, bounds that are on what it measures."""
 
+from pathlib import Path
+
 import pytest
 
+from hanlin.data.contamination import Item, build
 from hanlin.data.document import Document
 from hanlin.data.step import Step, StepSettings, offered, opened
 from hanlin.data.view import View
@@ -16,14 +19,16 @@ TEXTS = {
     "odd": "\x00\ud800 \u202e\ufffd \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 ﬁ",
     "deep": "(" * 20_000 + "{" * 20_000,
 }
-NEEDS = {name: {} for name in offered()}
-"""Steps that cannot do without a setting would have it here."""
 
 
-@pytest.fixture(params=[name for name in offered() if name in NEEDS])
-def step(request: pytest.FixtureRequest) -> Step:
-    """Each step with the settings it comes with."""
-    return opened([StepSettings.model_validate({"use": request.param, **NEEDS[request.param]})])[0]
+@pytest.fixture(params=offered())
+def step(request: pytest.FixtureRequest, tmp_path: Path) -> Step:
+    """Each step with the settings it comes with, and what it cannot do without."""
+    needs: dict[str, object] = {}
+    if request.param == "contamination":
+        build(tmp_path, [Item("exam/1", "山里的河很安静人们带着面包走路"), Item("exam/2", "word " * 8)])
+        needs = {"index": str(tmp_path)}
+    return opened([StepSettings.model_validate({"use": request.param, **needs})])[0]
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))

@@ -114,6 +114,33 @@ def list_steps() -> None:
     offered()
 
 
+@command.group()
+def contamination() -> None:
+    """Exams that training texts must not have: an index of every task's items, for the step of that name."""
+
+
+@contamination.command("build")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("tasks", metavar="[TASK…]", nargs=-1)
+@click.option("--data", multiple=True, metavar="TASK=PATH", help="Other data for a task, or its only ones.")
+def build(folder: Path, tasks: tuple[str, ...], data: tuple[str, ...]) -> None:
+    """Index these tasks, or all whose data can be had: hanlin data contamination build out/exams."""
+    from hanlin.cli.contamination import built
+
+    built(folder, tasks, data)
+
+
+@contamination.command("show")
+@click.argument("index", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("items", metavar="[TASK/NUMBER…]", nargs=-1)
+@click.option("--run", "of", type=click.Path(path_type=Path), metavar="RUN", help="A corpus run that looked for them.")
+def show(index: Path, items: tuple[str, ...], of: Path | None) -> None:
+    """What an index holds; with --run, which items stand in its documents."""
+    from hanlin.cli.contamination import shown_of
+
+    shown_of(index, of, items)
+
+
 def _opened(folder: Path) -> tuple["CorpusSettings", Sequence["Step"], "Store"]:
     """A run's settings, steps and measures.
 
