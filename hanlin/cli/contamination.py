@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from hanlin.core.errors import ConfigError, HanlinError
+from hanlin.core.errors import ConfigError, DataError, HanlinError
 from hanlin.core.plugins import names
 from hanlin.data.contamination import Contamination, Item, build, found_in
-from hanlin.eval.task import FOLDER, samples, task
+from hanlin.eval.task import FOLDER, readable, task
 
 
 def built(folder: Path, tasks: Sequence[str], data: Sequence[str]) -> None:
@@ -25,13 +25,18 @@ def built(folder: Path, tasks: Sequence[str], data: Sequence[str]) -> None:
     def items() -> Iterator[Item]:
         for name in [*wanted, *(name for name in given if name not in wanted)]:
             try:
-                found = samples(task(name, given.get(name, "")))
+                found = list(readable(task(name, given.get(name, ""))))
             except HanlinError as error:
                 if name in tasks or name in given:
                     raise
                 click.echo(f"left out: {name}: {error.what}", err=True)
                 continue
+            wrong = [row for row in found if isinstance(row, DataError)]
+            if wrong:
+                click.echo(f"{name}: {len(wrong):,} rows cannot be read, such as {wrong[0].what}", err=True)
             for sample in found:
+                if isinstance(sample, DataError):
+                    continue
                 counts[name] += 1
                 yield Item(f"{name}/{sample.id}", sample.prompt)
                 for number, answer in enumerate(sample.references):

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 from jaxtyping import Int64, UInt64
 
 from hanlin.core.errors import ConfigError, StoreError
 from hanlin.core.run import replacing
-from hanlin.data.near import sequences
+from hanlin.data.near import FOLD
 
 WORDS, LEAST_WORDS, MOST_ITEMS = 13, 8, 10
 WORD = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]|[^\\W_\u3400-\u9fff]+")
@@ -51,6 +52,22 @@ def words(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
+def _each_length(known: list[str], least: int = LEAST_WORDS) -> Iterator[tuple[int, UInt64[np.ndarray, " m"]]]:
+    """Hashes of the sequences of `least` to 13 words, or of all words where there are fewer; each length has its own."""
+    most = min(WORDS, len(known))
+    numbers: dict[str, int] = {}
+    for word in known:
+        if word not in numbers:
+            numbers[word] = xxhash.xxh64_intdigest(word)
+    ids = np.fromiter((numbers[word] for word in known), np.uint64, len(known))
+    hashes = np.zeros(len(known), np.uint64)
+    for length in range(1, most + 1):
+        hashes = hashes[: len(known) - length + 1] * FOLD + ids[length - 1 :]
+        if length >= min(least, most):
+            mixed = (hashes ^ (hashes >> np.uint64(29))) * FOLD
+            yield length, mixed ^ np.uint64(length)
+
+
 def build(folder: Path, items: Iterable[Item]) -> int:
     """Write the index, in place of what was there; returns how many items can be found.
 
@@ -63,11 +80,11 @@ def build(folder: Path, items: Iterable[Item]) -> int:
     hashes: list[UInt64[np.ndarray, " m"]] = []
     for item in items:
         known = words(item.text)
-        found = np.unique(sequences(known, min(WORDS, len(known)))) if len(known) >= LEAST_WORDS else []
+        found = np.unique(next(iter(_each_length(known, WORDS)))[1]) if len(known) >= LEAST_WORDS else []
         if len(found):
             names.append(item.name)
             texts.append(item.text)
-            hashes.append(np.asarray(found) ^ np.uint64(min(WORDS, len(known))))
+            hashes.append(np.asarray(found))
     if not names:
         raise ConfigError(f"no item has {LEAST_WORDS} words", "name tasks with longer questions")
     owners = np.repeat(np.arange(len(names)), [len(some) for some in hashes])
@@ -121,8 +138,7 @@ class Contamination:
             return [], 0.0
         shares: dict[int, int] = {}
         contaminated = 0
-        for length in range(LEAST_WORDS, min(WORDS, len(known)) + 1):
-            found = sequences(known, length) ^ np.uint64(length)
+        for length, found in _each_length(known):
             at = np.searchsorted(self._hashes, found)
             is_there = self._hashes[np.minimum(at, len(self._hashes) - 1)] == found
             contaminated += int(is_there.sum()) if length == WORDS else 0

@@ -118,6 +118,15 @@ def samples(one: Task, limit: int | None = None, shots: int = 0, seed: int = 0) 
     return [replace(sample, prompt=before + sample.prompt) for sample in found]
 
 
+def readable(one: Task) -> Iterator[Sample | DataError]:
+    """Every row of a task's data, as a question or as why it is none, without examples before it."""
+    for number, row in enumerate(_rows(one)):
+        try:
+            yield _sampled(one, number, row)
+        except DataError as error:
+            yield error
+
+
 def example_text(sample: Sample) -> str:
     """A question with its right answer, as it is shown before others.
 
