@@ -18,7 +18,7 @@ def built(folder: Path, tasks: Sequence[str], data: Sequence[str]) -> None:
     Raises:
         ConfigError: a task that was named has no data.
     """
-    given = dict(pair.partition("=")[::2] for pair in data)
+    given = {name: path for name, _, path in (pair.partition("=") for pair in data)}
     wanted = list(tasks) or names(FOLDER)
     counts: Counter[str] = Counter()
 

@@ -7,17 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hanlin.core.errors import ConfigError
+from opencc import opencc
 
 WAYS = {"simplified": "t2s", "traditional": "s2t"}
 
 
 def converted(text: str, to: str) -> str:
-    """The text in "simplified" or "traditional" characters; phrases first, so that 头发 is 頭髮 and 发现 發現.
-
-    Raises:
-        ConfigError: OpenCC is not installed.
-    """
+    """The text in "simplified" or "traditional" characters; phrases first, so that 头发 is 頭髮 and 发现 發現."""
     return text if text.isascii() else _converter(WAYS[to]).convert(text)
 
 
@@ -30,24 +26,15 @@ def script(text: str) -> str:
 
 @cache
 def _converter(way: str) -> Any:
-    return _opencc().OpenCC(way)
+    return opencc.OpenCC(way)
 
 
 @cache
 def _only() -> tuple[dict[int, None], dict[int, None]]:
     """Tables that delete characters which are simplified only, and those which are traditional only."""
-    folder = Path(_opencc().__file__).parent / "dictionary"
+    folder = Path(opencc.__file__).parent / "dictionary"
     keys = []
     for name in ("STCharacters.txt", "TSCharacters.txt"):
         pairs = (line.split("\t") for line in (folder / name).read_text("utf-8").splitlines() if "\t" in line)
         keys.append({key for key, values in pairs if key not in values.split()})
     return tuple(dict.fromkeys(map(ord, mine - others)) for mine, others in (keys, keys[::-1]))  # pyright: ignore
-
-
-def _opencc() -> Any:
-    try:
-        from opencc import opencc
-    except ImportError:
-        what = "traditional and simplified characters need OpenCC, which is not installed"
-        raise ConfigError(what, "pip install 'hanlin[data]'") from None
-    return opencc

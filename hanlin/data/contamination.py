@@ -53,7 +53,7 @@ def words(text: str) -> list[str]:
 
 
 def _each_length(known: list[str], least: int = LEAST_WORDS) -> Iterator[tuple[int, UInt64[np.ndarray, " m"]]]:
-    """Hashes of the sequences of `least` to 13 words, or of all words where there are fewer; each length has its own."""
+    """Hashes of the sequences of `least` to 13 words, or of all words where there are fewer."""
     most = min(WORDS, len(known))
     numbers: dict[str, int] = {}
     for word in known:

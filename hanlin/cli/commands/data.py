@@ -114,6 +114,28 @@ def list_steps() -> None:
     offered()
 
 
+@command.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--documents", type=click.IntRange(1), default=2000, show_default=True, help="Look at so many.")
+@click.option("--terms", type=click.Path(path_type=Path), metavar="FILE", help="Sets of words of your own, as TOML.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the page.")
+def fairness(folder: Path, documents: int, terms: Path | None, is_json: bool) -> None:
+    """Whom the filters drop more than others, what swaps of group words change, what the corpus says of whom."""
+    from dataclasses import asdict
+
+    from hanlin.data.corpus.decide import decide
+    from hanlin.data.corpus.fairness import Terms, audit
+
+    settings, steps, store = _opened(folder)
+    found = audit(store, decide(store, settings, steps), steps, Terms(terms), documents)
+    if is_json:
+        click.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        return
+    from hanlin.cli.fairness import told
+
+    told(found)
+
+
 @command.group()
 def contamination() -> None:
     """Exams that training texts must not have: an index of every task's items, for the step of that name."""

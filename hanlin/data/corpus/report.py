@@ -13,6 +13,7 @@ from hanlin.core.page import Block, Grid, Label, Picture, Section, Words, render
 from hanlin.core.picture import INK, SEAL, canvas, svg
 from hanlin.data.corpus.decide import Decision
 from hanlin.data.corpus.explain import Side, sides
+from hanlin.data.corpus.fairness import Terms, audit
 from hanlin.data.corpus.settings import CorpusSettings
 from hanlin.data.corpus.store import Store
 from hanlin.data.step import Step
@@ -21,6 +22,8 @@ from hanlin.data.view import View
 REPORT = "report.html"
 WORD_DOCUMENTS = 500
 """Documents, evenly spread, whose words are counted."""
+FAIR_DOCUMENTS = 300
+"""Documents in which groups are looked for; `hanlin data fairness` takes more."""
 MOST_WORDS, MOST_CLUSTERS = 40, 10
 
 
@@ -52,6 +55,7 @@ def _sections(
     yield Label("Lengths", "长度"), _lengths(store, decision)
     yield Label("Words, without stop words", "词频（去停用词）"), _words(store, decision)
     yield Label("At the bounds", "阈值两侧"), [_side(side) for side in sides(store, decision, steps)]
+    yield Label("Fairness of the filters", "过滤器的公平性"), _fairness(store, decision, steps)
     yield Label("Copies", "重复"), _clusters(store, decision)
     yield Label("Mixture", "配比"), _mixture(told["mixture"])
     rows = tuple((row["document"], row["step"], row["what"]) for row in told["refused"])
@@ -123,6 +127,46 @@ def _side(side: Side) -> Grid:
         for it in side.examples
     )
     return Grid(head, rows)
+
+
+def _fairness(store: Store, decision: Decision, steps: Sequence[Step]) -> list[Block]:
+    found = audit(store, decision, steps, Terms(), FAIR_DOCUMENTS)
+
+    def seen(stands_out: bool) -> tuple[Label | str]:
+        return (Label("stands out", "突出") if stands_out else "",)
+
+    who, share = Label(f"of {found.documents:,} documents", f"{found.documents:,} 篇文档中"), Label("dropped", "去掉")
+    ends, many = Label("95 % interval", "95% 区间"), Label("documents", "文档")
+    removal = tuple(
+        (
+            f"{it.by}: {it.name}",
+            shown(it.documents),
+            f"{it.rate:.1%}",
+            f"{it.low:.1%} – {it.high:.1%}",
+            *seen(it.stands_out),
+        )
+        for it in found.removal
+    )
+    swaps = tuple(
+        (it.name, shown(it.documents), shown(it.goes), shown(it.comes), f"≤ {it.high:.1%}") for it in found.swaps
+    )
+    near = tuple(
+        (it.name, it.attribute, f"{it.log_odds:+.2f}", f"{it.low:+.2f} – {it.high:+.2f}", *seen(it.low * it.high > 0))
+        for it in found.associations
+    )
+    swap = Label("group words swapped", "互换群体词")
+    goes, comes, change = (
+        Label("would go", "会被去掉"),
+        Label("would stay", "会留下"),
+        Label("share that changes", "改变占比"),
+    )
+    word, odds = Label("stands near", "邻近词"), Label("log odds, first against second", "对数优势比（前者比后者）")
+    grids = (
+        Grid((who, many, share, ends, ""), removal),
+        Grid((swap, many, goes, comes, change), swaps),
+        Grid((Label("groups", "群体"), word, odds, ends, ""), near),
+    )
+    return [grid for grid in grids if grid.rows]
 
 
 def _clusters(store: Store, decision: Decision) -> list[Block]:
