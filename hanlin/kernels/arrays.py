@@ -1,14 +1,42 @@
 """Where matrices of float32 lie in memory, of numpy or of torch, and how the native library is told."""
 
 import ctypes
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import torch  # a model that generates with the kernels goes without
 
-Array = TypeVar("Array", np.ndarray, "torch.Tensor")
+@runtime_checkable
+class TorchTensor(Protocol):
+    """What is asked of a tensor of torch, which is not imported here: a model that generates goes without."""
+
+    device: Any
+    dtype: Any
+
+    @property
+    def shape(self) -> Any:
+        """Its sizes."""
+        ...
+
+    def stride(self) -> Any:
+        """How far apart its numbers lie, axis by axis."""
+        ...
+
+    def data_ptr(self) -> int:
+        """Where they begin."""
+        ...
+
+    def new_empty(self, size: Any, /) -> Any:
+        """One of its kind."""
+        ...
+
+    def __getitem__(self, place: Any, /) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+
+Numbers = np.ndarray | TorchTensor
+Array = TypeVar("Array", bound=Numbers)
 """A matrix of float32, of numpy or of torch on the processor; what is made of one is of its kind."""
 
 
@@ -51,7 +79,7 @@ class NativeRows(ctypes.Structure):
     )
 
 
-def matter(x: Array) -> Matter:
+def matter(x: Numbers) -> Matter:
     """Of a numpy array or a torch tensor on the processor, float32, two axes, whose rows are without gaps.
 
     Raises:
@@ -68,7 +96,7 @@ def matter(x: Array) -> Matter:
     return Matter(place, x.shape[0], x.shape[1], strides[0] if x.shape[0] > 1 else x.shape[1])
 
 
-def vector(x: Array | None, count: int) -> int | None:
+def vector(x: Numbers | None, count: int) -> int | None:
     """Where `count` float32 lie side by side; None of None.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanlin.kernels.arrays import Array, NativeMatrix, matter, place
+from hanlin.kernels.arrays import NativeMatrix, Numbers, matter, place
 from hanlin.kernels.library import library
 from hanlin.kernels.packed import LANES
 
@@ -19,7 +19,7 @@ class Floats:
 
     bits = 32
 
-    def __init__(self, weight: Array) -> None:
+    def __init__(self, weight: Numbers) -> None:
         """Of weights (outputs, inputs), of numpy or of torch."""
         source = matter(weight)
         self.outputs, self.inputs = source.rows, source.columns

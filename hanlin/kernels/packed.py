@@ -12,11 +12,11 @@ output with something infinite or no number in it has NaN for its products, and 
 import ctypes
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from hanlin.kernels.arrays import Array, Matter, NativeMatrix, NativeRows, matter, place, vector
+from hanlin.kernels.arrays import Array, Matter, NativeMatrix, NativeRows, Numbers, matter, place, vector
 from hanlin.kernels.library import library
 from hanlin.kernels.rounding import Grouped, in_groups, to_halves
 
@@ -99,7 +99,7 @@ class Packed:
         object.__setattr__(self, "native", ctypes.pointer(native))
 
     @classmethod
-    def int8(cls, weight: Array, group: int | None = None, *, is_transposed: bool = False) -> "Packed":
+    def int8(cls, weight: Numbers, group: int | None = None, *, is_transposed: bool = False) -> "Packed":
         """Of float32 weights (outputs, inputs); with `is_transposed` (inputs, outputs), and no copy is made of them.
 
         Args:
@@ -142,7 +142,7 @@ class Packed:
         return cls(codes, scales, None, outputs, inputs, inputs, 8)
 
     @classmethod
-    def int4(cls, weight: Array, group: int = 32, *, has_minimum: bool = False) -> "Packed":
+    def int4(cls, weight: Numbers, group: int = 32, *, has_minimum: bool = False) -> "Packed":
         """Of float32 weights (outputs, inputs), rounded to the nearest.
 
         Args:
@@ -243,7 +243,7 @@ class Packed:
         )
         return out
 
-    def _checked(self, out: Array, rows: int) -> Matter:
+    def _checked(self, out: Numbers, rows: int) -> Matter:
         into = matter(out)
         if (into.rows, into.columns) != (rows, self.outputs):
             raise ValueError(f"{into.rows} × {into.columns} for {rows} rows of {self.outputs} outputs")
@@ -265,7 +265,7 @@ class Packed:
         return weights * self.scales[: self.outputs, None]
 
 
-def quantised(x: Array, bits: int = 8) -> Rows:
+def quantised(x: Numbers, bits: int = 8) -> Rows:
     """Rows (N, inputs) in bytes, for any number of matrices of as many inputs and `row_bits` of 8 or 16."""
     source = matter(x)
     wide, count = -(-source.columns // UNIT) * UNIT, bits // 8
@@ -346,4 +346,5 @@ def _of_groups(
 
 def _like(x: Array, columns: int, rows: int | None = None) -> Array:
     shape = len(x) if rows is None else rows, columns
-    return np.empty_like(x, order="C", shape=shape) if isinstance(x, np.ndarray) else x.new_empty(shape)
+    made = np.empty(shape, np.float32) if isinstance(x, np.ndarray) else x.new_empty(shape)
+    return cast("Array", made)
