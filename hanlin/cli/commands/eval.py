@@ -68,18 +68,11 @@ def command(
         return
     if model is None or not tasks:
         raise ConfigError("there is no model or no task", "hanlin eval MODEL TASK…; hanlin eval --list shows tasks")
-    from hanlin.eval.task import task
     from hanlin.eval.tell import check
 
     for place in out:
         check(place)
-
-    places = dict(_pair(one) for one in data)
-    unused = sorted(places.keys() - set(tasks))
-    if unused:
-        raise ConfigError(f"--data names {unused[0]}, which is not asked", "name it among the tasks too")
-    wanted = [task(name, places.get(name, "")) for name in dict.fromkeys(tasks)]
-    bounds = None
+    wanted, bounds = _tasks(tasks, data), None
     if gate is not None:
         from hanlin.eval.gate import Gate
 
@@ -95,13 +88,27 @@ def command(
             else:
                 results.append(step)
     _tell(results, is_json, out)
-    if bounds is not None:
-        broken = bounds.broken(results)
-        for line in broken:
-            click.echo(f"gate: {line}", err=True)
-        if broken:
-            ctx.exit(1)
-        click.echo(f"gate: all {bounds.count} bounds hold", err=True)
+    if bounds is not None and not _holds(bounds, results):
+        ctx.exit(1)
+
+
+def _holds(bounds: Any, results: Sequence[Any]) -> bool:
+    """Tells which bounds are broken."""
+    broken = bounds.broken(results)
+    for line in broken or [f"all {bounds.count} bounds hold"]:
+        click.echo(f"gate: {line}", err=True)
+    return not broken
+
+
+def _tasks(tasks: Sequence[str], data: Sequence[str]) -> list[Any]:
+    """The tasks, with the data that are named for them."""
+    from hanlin.eval.task import task
+
+    places = dict(_pair(one) for one in data)
+    unused = sorted(places.keys() - set(tasks))
+    if unused:
+        raise ConfigError(f"--data names {unused[0]}, which is not asked", "name it among the tasks too")
+    return [task(name, places.get(name, "")) for name in dict.fromkeys(tasks)]
 
 
 def _subject(model: str, dtype: str | None, adapter: str | None, is_chat: bool, at_once: int, retries: int) -> Any:
