@@ -115,7 +115,7 @@ class Packed:
         packed.refill(weight, is_transposed=is_transposed)
         return packed
 
-    def refill(self, weight: Any, *, is_transposed: bool = False) -> None:
+    def refill(self, weight: Numbers, *, is_transposed: bool = False) -> None:
         """Other float32 weights in the place of these: eight bits, a scale to each output, sizes as they are."""
         source = matter(weight)
         sizes = (source.columns, source.rows) if is_transposed else (source.rows, source.columns)

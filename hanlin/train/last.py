@@ -56,6 +56,7 @@ def judged(pupil: Pupil, batch: Batch) -> tuple[Float[Tensor, "B C"], Float[Tens
     places = torch.arange(x.shape[1], device=x.device)
     last = torch.where(is_real, places, -1).amax(1)
     rows = (last >= 0).nonzero()[:, 0]
-    figures = pupil.head(x[rows, last[rows]].to(pupil.head.weight.dtype))  # which stays finer than a bfloat16 trunk
+    fine = next(pupil.head.parameters()).dtype  # finer than the trunk's where that is in bfloat16
+    figures = pupil.head(x[rows, last[rows]].to(fine))
     figures = figures if figures.dtype == torch.float64 else figures.float()
     return figures, batch.labels[rows].to(figures)
