@@ -18,7 +18,7 @@ from hanlin.eval.sample import Reply, Sample
 from hanlin.eval.score import Score
 from hanlin.eval.store import Kept, Store, key
 from hanlin.eval.subject import Subject, Unordered
-from hanlin.eval.task import Task, samples
+from hanlin.eval.task import Task, readable, samples
 
 ROUND = 64
 """Answers after which they are written down."""
@@ -53,6 +53,8 @@ class Result:
     """Items there were to ask; more than were asked if the budget ended before."""
     seconds: float
     settings: Mapping[str, Any]
+    left_out: Sequence[str] = ()
+    """Rows of the data that are no questions, each with the reason."""
 
 
 def examine(
@@ -111,7 +113,8 @@ def examine(
     told = [{"name": name, **asdict(score)} for name, score in scores.items()]
     store.keep_exam(Kept(subject.name, task.name, settings, time.time(), told, some, replies))
     seconds = time.monotonic() - began
-    yield Result(task.name, subject.name, scores, groups, each, some, replies, len(asked), seconds, settings)
+    bad = [it.what for it in readable(task) if isinstance(it, DataError)] if task.most_bad else []
+    yield Result(task.name, subject.name, scores, groups, each, some, replies, len(asked), seconds, settings, bad)
 
 
 def _asked(subject: Subject, task: Task, some: Sequence[Sample]) -> Iterator[tuple[int, Reply]]:

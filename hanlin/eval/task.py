@@ -58,6 +58,8 @@ class Task:
     """Of a written answer."""
     neutral: str = ""
     """The prompt of which a choice's likelihood is taken by itself, where a metric wants it."""
+    most_bad: float = 0.0
+    """Share of rows that may be no questions: they are left out and told. The first one beyond ends the exam."""
     examples: tuple[tuple[Mapping[str, Any], Sample], ...] = field(default=(), repr=False)
     """Rows and the samples they give."""
 
@@ -101,10 +103,12 @@ def samples(one: Task, limit: int | None = None, shots: int = 0, seed: int = 0) 
         seed: of the drawing; the same one draws the same.
 
     Raises:
-        DataError: a row cannot be read, or there are none left.
+        DataError: more rows than the task bears cannot be read, or there are none left.
     """
     rows = list(_rows(one))
+    bad = _bad(one, rows)
     order = random.Random(seed).sample(range(len(rows)), len(rows)) if shots or limit else list(range(len(rows)))
+    order = [place for place in order if place not in bad]
     asked = sorted(order[shots:][:limit])
     if not asked:
         raise DataError(f"{one.name}: {one.data} has {len(rows)} rows, {shots} shown and none to ask", "give more data")
@@ -116,6 +120,25 @@ def samples(one: Task, limit: int | None = None, shots: int = 0, seed: int = 0) 
     if twice:
         raise DataError(f"{one.name}: {shown(twice[0])} names two rows of {one.data}", "give each row an id of its own")
     return [replace(sample, prompt=before + sample.prompt) for sample in found]
+
+
+def _bad(one: Task, rows: Sequence[Row]) -> frozenset[int]:
+    """Places of rows that are no questions, where the task bears some.
+
+    Raises:
+        DataError: the first of them, when they are too many.
+    """
+    if not one.most_bad:
+        return frozenset()
+    found: dict[int, DataError] = {}
+    for place, row in enumerate(rows):
+        try:
+            _sampled(one, place, row)
+        except DataError as error:
+            found[place] = error
+    if len(found) > one.most_bad * len(rows):
+        raise next(iter(found.values()))
+    return frozenset(found)
 
 
 def readable(one: Task) -> Iterator[Sample | DataError]:

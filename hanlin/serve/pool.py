@@ -19,6 +19,7 @@ from hanlin.infer.engine.pages import SIZE
 from hanlin.infer.engine.shelf import identity
 from hanlin.infer.head import headed
 from hanlin.infer.model import Model, load
+from hanlin.model.adapters.origin import check
 from hanlin.model.compiled import Compiled
 from hanlin.model.store import DEFAULT, find, stored
 from hanlin.serve.elsewhere.opening import meet
@@ -141,8 +142,9 @@ class Pool:
 
         Raises:
             UnknownModelError: the model is not served.
-            RefusedError: the name is taken, or the model or the adapter cannot be carried this way.
-            WeightsError: the folder is damaged, or of another model.
+            RefusedError: the name is taken, the adapter was trained on other weights, or it or the model cannot be
+                carried this way.
+            WeightsError: the folder is damaged, or of another kind of model.
         """
         if name in self.names():
             raise RefusedError(f"there is a model {shown(name)} already", "choose another name")
@@ -240,6 +242,7 @@ class Pool:
             size += engine.kv.count * engine.kv.block_bytes
             for adapter, (base, folder) in self.adapters.items():
                 if base == name:
+                    check(model.checkpoint.path, Path(folder))
                     engine.load_adapter(adapter, folder)
         else:
             engine = Turns(network, model.tokenizer, context)
@@ -345,6 +348,7 @@ def _with_adapter(served: Served, name: str, folder: str) -> None:
     if not isinstance(engine, Engine):
         what = f"{served.name} computes with torch, and adapters are computed by the kernels"
         raise RefusedError(what, "serve it with dtype int8, int4 or stored; or merge the adapter: hanlin merge")
+    check(served.model.checkpoint.path, Path(folder))
     engine.load_adapter(name, folder)
 
 

@@ -225,6 +225,19 @@ def test_a_row_without_a_right_answer_is_named(plan: Path, change: dict[str, Any
     assert what in told.value.what
 
 
+def test_a_task_may_bear_a_few_bad_rows_and_tells_them(model: Model, plan: Path) -> None:
+    rows = [{**row, "answer": "four"} if place == 4 else row for place, row in enumerate(ROWS)]
+    (plan.parent / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    bears = replace(task(str(plan)), most_bad=0.05)
+    found = finished(examine(Local(model), bears, Store(":memory:")))
+    assert found.total == 19
+    (told,) = found.left_out
+    assert "line 5" in told
+    assert "'four' is none of the choices" in told
+    with pytest.raises(DataError, match="line 5"):
+        samples(replace(bears, most_bad=0.04))
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

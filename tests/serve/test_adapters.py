@@ -1,5 +1,6 @@
 """Adapters over HTTP: a name beside the model's, in one batch with it, loaded and unloaded while it answers."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 
 from hanlin import kernels
 from hanlin.core.errors import ConfigError
-from hanlin.model.adapters import peft
+from hanlin.model.adapters import origin, peft
 from hanlin.model.adapters.lora import add
 from hanlin.model.adapters.settings import AdapterSettings
 from hanlin.serve.keeper import Keeper
@@ -32,6 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if weight.requires_grad:
                 weight.add_(torch.randn(weight.shape, generator=chance) * 0.5)
     peft.save(network, path, "tiny", settings)
+    (path / origin.FILE).unlink(missing_ok=True)  # the tiny model is not on disk, where its weights could be looked up
     return path
 
 
@@ -99,3 +101,25 @@ def test_adapters_named_at_the_start_are_there_with_the_first_request(tmp_path: 
         assert said(server, "mine") != said(server, "tiny")
     with pytest.raises(ConfigError, match="NAME=FOLDER"), live(tmp_path, adapter=("mine",)):
         pass
+
+
+def test_an_adapter_of_other_weights_is_refused_and_one_that_does_not_say_is_warned_of(
+    server: Live, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin, "stored_fingerprint", lambda _: "these")
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+
+    def loaded(name: str) -> httpx.Response:
+        return httpx.post(
+            f"{server.api}/load_lora_adapter", json={"lora_name": name, "lora_path": str(copy)}, timeout=60
+        )
+
+    (copy / origin.FILE).write_text('{"base": "another", "fingerprint": "those"}')
+    refused = loaded("other")
+    assert refused.status_code in (400, 409)
+    assert "was trained on another" in refused.text
+    (copy / origin.FILE).write_text('{"base": "tiny", "fingerprint": "these"}')
+    assert loaded("same").json()["warnings"] == []
+    (copy / origin.FILE).unlink()  # as PEFT's own
+    assert "does not say" in loaded("mute").json()["warnings"][0]

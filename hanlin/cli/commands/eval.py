@@ -87,6 +87,8 @@ def command(
                 _progress(one.name, step)
             else:
                 results.append(step)
+                for what in step.left_out:
+                    click.echo(f"left out: {what}", err=True)
     _tell(results, is_json, out)
     if bounds is not None and not _holds(bounds, results):
         ctx.exit(1)

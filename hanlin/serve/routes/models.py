@@ -1,11 +1,13 @@
 """Which models there are, what they can do, and taking them in and out of memory."""
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hanlin.model.adapters.origin import FILE
 from hanlin.serve.capabilities import capabilities
 from hanlin.serve.errors import UnknownModelError
 from hanlin.serve.replies import json_reply
@@ -14,7 +16,7 @@ from hanlin.serve.shapes.body import read, takes
 from hanlin.serve.shapes.models import AdapterBody, AdapterNameBody, ModelBody, ReplaceBody
 
 router = APIRouter()
-UNCHECKED = "that the adapter was trained on these very weights is not checked, only that its shapes fit"
+UNCHECKED = "the adapter does not say which weights it was trained on: only that its shapes fit was checked"
 
 
 def _about(server: Server, name: str) -> dict[str, Any]:
@@ -80,7 +82,8 @@ async def load_adapter(http: Request) -> Response:
     server = server_of(http)
     body, _ = read(AdapterBody, await server.body(http))
     await server.pool.load_adapter(body.lora_name, body.lora_path, body.model)
-    return json_reply(_about(server, body.lora_name) | {"warnings": [UNCHECKED]})
+    warnings = [] if (Path(body.lora_path) / FILE).is_file() else [UNCHECKED]
+    return json_reply(_about(server, body.lora_name) | {"warnings": warnings})
 
 
 @router.post("/v1/unload_lora_adapter", openapi_extra=takes(AdapterNameBody))
