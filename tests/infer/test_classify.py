@@ -90,7 +90,7 @@ def test_order_and_company_of_texts_change_nothing(run: Work) -> None:
     holder = open_classifier(run.run)
     many = [TEXTS[at % 4] + str(at) for at in range(150)]
     alone = torch.cat([said(holder, [text]) for text in many])
-    torch.testing.assert_close(said(holder, many), alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(said(holder, many), alone, rtol=1e-4, atol=1e-5)
 
 
 def test_pairs_are_joined_as_in_training(run: Work) -> None:

@@ -84,7 +84,8 @@ def test_the_file_holds_no_key_and_only_its_owner_reads_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("how", ["removed", "expired"])
 def test_a_key_that_is_lost_ends_its_streams_with_an_event(path: str, how: str, guarded: Live) -> None:
     """With a key of another one, so that the door is not open to all; the model's place is free again."""
-    guarded.keys.add("stays")
+    stays = bearer(guarded.keys.add("stays"))
+    assert httpx.post(f"{guarded.api}/completions", json=ASKED, headers=stays, timeout=60).status_code == 200
     lives = {"expires": time.time() + 0.5} if how == "expired" else {}
     head = bearer(guarded.keys.add("goes", **lives))
     turns = [{"role": "user", "content": "hello"}]

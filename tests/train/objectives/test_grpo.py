@@ -159,7 +159,7 @@ def test_passes_change_nothing() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_rollouts_are_the_answers_that_generation_gives(temperature: float) -> None:
-    network, words = oracle.network(0).eval(), tiny.tokenizer()
+    network, words = oracle.network(0).double().eval(), tiny.tokenizer()
     sampling = Sampling(max_tokens=8, temperature=temperature, top_p=0.95, n=3)
     found = answers(network, words, PROMPTS, [3, 40, 500], sampling)
     for prompt, seed, group in zip(PROMPTS, [3, 40, 500], found, strict=True):
@@ -172,7 +172,7 @@ def test_rollouts_are_the_answers_that_generation_gives(temperature: float) -> N
                 scores = (network(torch.tensor([[*prompt, *rollout.tokens]]))[0] / temperature).log_softmax(-1)
             places = torch.arange(len(prompt) - 1, len(prompt) + len(own) - 1)
             exact = scores[places, torch.tensor(rollout.tokens)]
-            torch.testing.assert_close(torch.tensor(rollout.logprobs), exact, atol=1e-4, rtol=0)
+            torch.testing.assert_close(torch.tensor(rollout.logprobs), exact.float(), atol=1e-4, rtol=0)
 
 
 def questions(objective: Objective, texts: list[str], context: int = 64) -> Batch:
