@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import psutil
 from hanlin.core.machine import allowed_cores, allowed_memory, cpuinfo, instruction_sets, processor_name
 
 RESULTS = Path(__file__).parent / "results.jsonl"
+FOLDERS = re.compile(r"(?:(?<=[=:])|^)/(?:[^/\s]+/)+")
 PEERS = ("torch", "transformers", "xllamacpp", "numpy")
 
 
@@ -25,7 +27,7 @@ def record(name: str, figures: Mapping[str, Any], path: Path = RESULTS) -> None:
         "bench": name,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
-        "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *map(_without_folders, sys.argv[1:])]),
         "machine": machine(),
         "figures": figures,
     }
@@ -68,3 +70,8 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _without_folders(word: str) -> str:
+    """Of paths from the root, alone or behind = or :, only the last name: where things lie is a machine's own matter."""
+    return FOLDERS.sub("", word)
