@@ -73,5 +73,5 @@ def _version(package: str) -> str | None:
 
 
 def _without_folders(word: str) -> str:
-    """Of paths from the root, alone or behind = or :, only the last name: where things lie is a machine's own matter."""
+    """Of paths from the root, alone or behind = or :, only the last name: where things lie is nobody else's matter."""
     return FOLDERS.sub("", word)
